@@ -1,0 +1,3 @@
+"""Recaudo: a self-hosted invoice-collection server."""
+
+__version__ = "0.1.0"

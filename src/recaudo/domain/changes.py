@@ -1,0 +1,215 @@
+"""A decision's result: what one change of an invoice writes, all of it in one commit.
+
+`Draft` gathers the rows while a decision runs; `Draft.finish` checks what must always hold and returns the frozen
+`Change`, which only the store's one door can save.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain.model import (
+    Attempt,
+    Case,
+    Collection,
+    Event,
+    Invoice,
+    InvoiceKind,
+    Receipt,
+    ReceiptKind,
+    Transfer,
+)
+from recaudo.domain.states import CollectionState, InvoiceState
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """Time and chance, handed in: the account's clock, and a maker of ids that sort by that clock."""
+
+    now: datetime
+    new_id: Callable[[], UUID]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one decision writes. `before` is None when the invoice is new."""
+
+    before: Case | None
+    after: Case
+    collections: tuple[Collection, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def invoice(self) -> Invoice:
+        return self.after.invoice
+
+
+class Books:
+    """The chart of books. Debit minus credit of RECEIVABLE is what is still owed."""
+
+    RECEIVABLE = "receivable"  # owed by customers
+    BILLED = "billed"  # what invoices charged
+    CREDIT = "credit"  # owed to customers: money beyond what they owed
+    OUTSIDE = "outside"  # money the merchant received where we cannot see
+
+    @staticmethod
+    def gateway(name: str) -> str:
+        """Money that a gateway holds for the merchant."""
+        return f"gateway:{name}"
+
+
+class Draft:
+    """The only mutable thing in the domain: one change while it is being decided."""
+
+    def __init__(
+        self, invoice: Invoice, collections: tuple[Collection, ...], moment: Moment, *, before: Case | None
+    ) -> None:
+        self.invoice = invoice
+        self.moment = moment
+        self._before = before
+        self._collections = {c.id: c for c in collections}
+        self._touched: dict[UUID, None] = {}
+        self._attempts: dict[UUID, Attempt] = {}
+        self._receipts: list[Receipt] = []
+        self._transfers: list[Transfer] = []
+        self._events: list[Event] = []
+
+    @classmethod
+    def of(cls, case: Case, moment: Moment) -> "Draft":
+        """A draft that changes an existing invoice: its version is one above."""
+        invoice = msgspec.structs.replace(case.invoice, version=case.invoice.version + 1, updated_at=moment.now)
+        return cls(invoice, case.collections, moment, before=case)
+
+    @classmethod
+    def new(cls, invoice: Invoice, moment: Moment) -> "Draft":
+        """A draft of an invoice that does not exist yet."""
+        return cls(invoice, (), moment, before=None)
+
+    @property
+    def case(self) -> Case:
+        """The invoice as it stands in this draft."""
+        return Case(invoice=self.invoice, collections=tuple(self._collections.values()))
+
+    def set_invoice(self, **fields: Any) -> None:  # noqa: ANN401 - the fields are Invoice's own
+        self.invoice = msgspec.structs.replace(self.invoice, **fields)
+
+    def collection(self, collection_id: UUID) -> Collection:
+        return self._collections[collection_id]
+
+    def add_collection(self, collection: Collection) -> None:
+        self._collections[collection.id] = collection
+        self._touched[collection.id] = None
+
+    def set_collection(self, collection_id: UUID, **fields: Any) -> Collection:  # noqa: ANN401 - Collection's fields
+        changed = msgspec.structs.replace(self._collections[collection_id], updated_at=self.moment.now, **fields)
+        self.add_collection(changed)
+        return changed
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        self._attempts[attempt.id] = attempt
+
+    def add_receipt(self, receipt: Receipt) -> None:
+        self._receipts.append(receipt)
+
+    def transfer(
+        self,
+        debit: str,
+        credit: str,
+        amount_minor: int,
+        *,
+        collection_id: UUID | None = None,
+        receipt_id: UUID | None = None,
+    ) -> None:
+        """Book one ledger row; an amount of zero books nothing."""
+        assert amount_minor >= 0, "a ledger row never moves a negative amount"
+        if amount_minor == 0:
+            return
+        self._transfers.append(
+            Transfer(
+                account_id=self.invoice.account_id,
+                id=self.moment.new_id(),
+                invoice_id=self.invoice.id,
+                collection_id=collection_id,
+                receipt_id=receipt_id,
+                customer_id=self.invoice.customer_id,
+                debit=debit,
+                credit=credit,
+                amount_minor=amount_minor,
+                currency=self.invoice.currency,
+                at=self.moment.now,
+            )
+        )
+
+    def event(
+        self,
+        kind: str,
+        *,
+        collection_id: UUID | None = None,
+        attempt_id: UUID | None = None,
+        **data: Any,  # noqa: ANN401
+    ) -> None:
+        """Tell that something happened. Events are delivered in the order of these calls."""
+        self._events.append(
+            Event(
+                account_id=self.invoice.account_id,
+                id=self.moment.new_id(),
+                invoice_id=self.invoice.id,
+                version=self.invoice.version,
+                ordinal=len(self._events),
+                type=kind,
+                collection_id=collection_id,
+                attempt_id=attempt_id,
+                data=data,
+                at=self.moment.now,
+            )
+        )
+
+    def finish(self) -> Change:
+        """The frozen change. Fails on an assertion if a decision broke a rule that must always hold."""
+        change = Change(
+            before=self._before,
+            after=self.case,
+            collections=tuple(self._collections[i] for i in self._touched),
+            attempts=tuple(self._attempts.values()),
+            receipts=tuple(self._receipts),
+            transfers=tuple(self._transfers),
+            events=tuple(self._events),
+        )
+        check(change)
+        return change
+
+
+def check(change: Change) -> None:
+    """Assert the rules that no decision may break: money is conserved and no change is silent."""
+    invoice = change.invoice
+    assert change.events, "no change without its event"
+    assert invoice.received_minor >= 0, "an invoice never received less than nothing"
+    if invoice.amount_minor is not None and invoice.state is not InvoiceState.VOID:
+        assert invoice.received_minor <= invoice.amount_minor, "the excess belongs to customer credit"
+    if invoice.state is InvoiceState.PAID:
+        assert invoice.received_minor == invoice.amount_minor, "paid means received in full"
+    live = [c for c in change.after.collections if c.state is CollectionState.PENDING]
+    if invoice.kind is InvoiceKind.INVOICE and live:
+        assert invoice.state in {InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE}, "a settled invoice asks for nothing"
+        assert sum(c.due_minor for c in live) <= invoice.balance_minor, "never ask for more than is owed"
+    _check_ledger(change)
+
+
+def _check_ledger(change: Change) -> None:
+    """What the receipts say arrived is what the ledger booked."""
+    was = change.before.invoice.received_minor if change.before else 0
+    credited = sum(t.amount_minor for t in change.transfers if t.credit == Books.CREDIT)
+    credited -= sum(t.amount_minor for t in change.transfers if t.debit == Books.CREDIT)
+    arrived = sum(r.amount_minor for r in change.receipts)
+    assert change.invoice.received_minor - was == arrived - credited, "received is receipts less credit"
+    booked = sum(t.amount_minor for t in change.transfers if t.receipt_id is not None and t.debit not in _OWN_BOOKS)
+    booked -= sum(t.amount_minor for t in change.transfers if t.receipt_id is not None and t.credit not in _OWN_BOOKS)
+    assert booked == arrived, "every receipt is booked in full"
+    assert all(r.amount_minor > 0 for r in change.receipts if r.kind is not ReceiptKind.REFUND), "receipts are positive"
+
+
+_OWN_BOOKS = frozenset({Books.RECEIVABLE, Books.BILLED, Books.CREDIT})

@@ -1,0 +1,257 @@
+"""The nouns of the core, as frozen records: what is owed, asked for, tried, received and booked.
+
+Money is integer minor units (`_minor`), instants are UTC, due days are dates in the account's time zone. A record
+mirrors one table; `Case` is the aggregate a decision works on: one invoice with the collections that matter to it.
+"""
+
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain.partial import Allowed, PartialRule, allowed_parts
+from recaudo.domain.states import IN_PROGRESS, AttemptState, CollectionState, InvoiceState
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """The tenant of all data. `settings` holds only what differs from the defaults."""
+
+    id: UUID
+    merchant_id: UUID
+    is_test: bool
+    active: bool = True
+    currency: str = "COP"
+    time_zone: str = "America/Bogota"
+    clock_shift: timedelta = timedelta(0)
+    amount_min_minor: int = 500_000
+    amount_max_minor: int = 10_000_000_000
+    contact_rule: str = "either"
+    allow_duplicate_origin: bool = False
+    allow_duplicate_documents: bool = False
+    allows: dict[str, bool] = msgspec.field(
+        default_factory=lambda: {"accounts": True, "cards": True, "card_extra": False, "realtime": False}
+    )
+    rate_per_second: int = 2000
+    rate_burst: int = 4000
+    merchant_slug: str = ""
+    merchant_name: str = ""
+
+
+class InvoiceKind(StrEnum):
+    INVOICE = "invoice"
+    REQUEST = "request"  # a stand-alone request to pay: no debt stands behind it until it is paid
+
+
+class Customer(msgspec.Struct, frozen=True, kw_only=True):
+    """The debtor. One made only from an invoice's reference stays unlisted until its document is known."""
+
+    account_id: UUID
+    id: UUID
+    reference: str | None = None
+    listed: bool = False
+    user_type: str = "natural"
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    document_type: str | None = None
+    document_number: str | None = None
+    document_bound: bool | None = None  # True: no other bound customer may have the same document
+    enable_notifications: bool = True
+    nationality: str | None = None
+    birthdate: date | None = None
+    related_to: UUID | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What is owed. `version` grows by one with every change of the invoice or anything under it."""
+
+    account_id: UUID
+    id: UUID
+    version: int
+    kind: InvoiceKind
+    dialect: str
+    state: InvoiceState
+    currency: str
+    amount_minor: int | None  # None: the payer types it (requests only)
+    received_minor: int = 0  # receipts, net of refunds and of money moved to customer credit
+    name: str
+    description: str | None = None
+    reference: str | None = None
+    origin: str | None = None  # the system that issued it
+    origin_id: str | None = None  # its id there
+    origin_bound: bool | None = None  # True: no other invoice that is bound may have the same origin and origin_id
+    customer_id: UUID | None = None
+    phone: str | None = None
+    email: str | None = None
+    due_on: date | None = None
+    document_url: str | None = None
+    redirect_url: str | None = None
+    metadata: dict[str, Any]
+    partial: PartialRule | None = None
+    allows: dict[str, bool]
+    closed_reason: str | None = None
+    collection_id: UUID  # the newest collection
+    generation: int = 1
+    wire: dict[str, Any]  # what only one dialect needs, under its name; never read here
+    created_at: datetime
+    updated_at: datetime
+    paid_at: datetime | None = None
+
+    @property
+    def balance_minor(self) -> int:
+        """What is still owed; 0 for an open amount, which is unknown until it is paid."""
+        return 0 if self.amount_minor is None else self.amount_minor - self.received_minor
+
+
+class Collection(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to pay. `amount_minor` is what it asked for when opened, less late money; parts do not lower it."""
+
+    account_id: UUID
+    id: UUID
+    invoice_id: UUID
+    generation: int
+    ordinal: int = 1
+    state: CollectionState
+    currency: str
+    amount_minor: int | None
+    received_minor: int = 0  # receipts booked on it, net of refunds
+    overpaid_minor: int = 0  # of which turned into customer credit
+    refunded_minor: int = 0
+    parts: int = 0  # successful parts
+    open_attempts: int = 0  # attempts whose outcome is not known yet
+    due_on: date | None = None
+    expires_at: datetime | None = None
+    method: dict[str, Any] | None = None  # of the last successful attempt
+    created_at: datetime
+    updated_at: datetime
+    paid_at: datetime | None = None
+
+    @property
+    def due_minor(self) -> int:
+        """What it still asks for, never below zero; 0 for an open amount."""
+        return 0 if self.amount_minor is None else max(0, self.amount_minor - self.received_minor)
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try to pay a collection through a gateway. `reference` is how the gateway knows it."""
+
+    account_id: UUID
+    id: UUID
+    invoice_id: UUID
+    collection_id: UUID
+    state: AttemptState
+    amount_minor: int
+    currency: str
+    gateway: str
+    reference: str
+    once_key: str  # the page's one-time key: the same key never makes a second attempt
+    method_type: str | None = None
+    method: dict[str, Any] | None = None
+    gateway_tx_id: str | None = None
+    gateway_data: dict[str, Any]
+    failure_code: str | None = None
+    failure_text: str | None = None
+    ask_at: datetime | None = None  # when the gateway is asked again
+    asked: int = 0
+    created_at: datetime
+    updated_at: datetime
+    paid_at: datetime | None = None
+
+    @property
+    def in_progress(self) -> bool:
+        return self.state in IN_PROGRESS
+
+
+class ReceiptKind(StrEnum):
+    GATEWAY = "gateway"
+    OUTSIDE = "outside"
+    REFUND = "refund"
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that arrived, or went back when negative. Append-only."""
+
+    account_id: UUID
+    id: UUID
+    invoice_id: UUID
+    collection_id: UUID | None
+    attempt_id: UUID | None
+    kind: ReceiptKind
+    amount_minor: int
+    currency: str
+    gateway: str
+    gateway_tx_id: str  # unique per gateway: what makes booking exactly once
+    number: str
+    method: dict[str, Any] | None = None
+    at: datetime
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """One ledger row: `amount_minor` moves from the `credit` book to the `debit` book."""
+
+    account_id: UUID
+    id: UUID
+    invoice_id: UUID
+    collection_id: UUID | None
+    receipt_id: UUID | None
+    customer_id: UUID | None
+    debit: str
+    credit: str
+    amount_minor: int
+    currency: str
+    at: datetime
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened. Events of one change share the invoice's version and are told in `ordinal` order."""
+
+    account_id: UUID
+    id: UUID
+    invoice_id: UUID
+    version: int
+    ordinal: int
+    type: str
+    collection_id: UUID | None = None
+    attempt_id: UUID | None = None
+    data: dict[str, Any]
+    at: datetime
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice and those of its collections that a decision may touch, as read under the invoice's lock.
+
+    `collections` holds at least every pending one, the newest one and the one the command is about.
+    """
+
+    invoice: Invoice
+    collections: tuple[Collection, ...]
+
+    def collection(self, collection_id: UUID) -> Collection:
+        """One of the loaded collections. Raises LookupError for any other."""
+        for collection in self.collections:
+            if collection.id == collection_id:
+                return collection
+        raise LookupError(f"collection {collection_id} is not part of this case")
+
+    @property
+    def current(self) -> Collection:
+        return self.collection(self.invoice.collection_id)
+
+    @property
+    def live(self) -> tuple[Collection, ...]:
+        """The collections that ask for money now, first due first."""
+        pending = [c for c in self.collections if c.state is CollectionState.PENDING]
+        return tuple(sorted(pending, key=lambda c: (c.due_on or date.max, c.ordinal, c.id)))
+
+
+def payable_now(invoice: Invoice, collection: Collection) -> Allowed | None:
+    """The amounts this collection takes now; None when the payer types any amount within the account's bounds."""
+    if collection.amount_minor is None:
+        return None
+    balance_minor = min(collection.due_minor, invoice.balance_minor)
+    return allowed_parts(invoice.partial, balance_minor=balance_minor, parts_paid=collection.parts)

@@ -1,0 +1,228 @@
+"""Recomputing every projected status and sum from receipts and transfers, and reporting each difference.
+
+Each check is one query that returns what is wrong; a healthy database returns nothing. The checks read a snapshot,
+so they may run while the server works.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from recaudo.store.database import Connection, Database
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One row that is not what its causes say."""
+
+    check: str
+    account_id: UUID
+    id: UUID
+    stored: str
+    computed: str
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """A question whose answer must be empty: (account_id, id, stored, computed) of what is wrong."""
+
+    name: str
+    meaning: str
+    sql: str
+
+
+CHECKS = (
+    Check(
+        name="invoice-received",
+        meaning="An invoice received its receipts, less what was moved to customer credit.",
+        sql="""
+        SELECT i.account_id, i.id, i.received_minor AS stored,
+               coalesce(r.sum, 0) - coalesce(t.sum, 0) AS computed
+        FROM invoice i
+        LEFT JOIN (SELECT account_id, invoice_id, sum(amount_minor) FROM receipt GROUP BY 1, 2) r
+               ON r.account_id = i.account_id AND r.invoice_id = i.id
+        LEFT JOIN (SELECT account_id, invoice_id,
+                          sum(CASE WHEN credit = 'credit' THEN amount_minor ELSE -amount_minor END)
+                   FROM transfer WHERE 'credit' IN (debit, credit) GROUP BY 1, 2) t
+               ON t.account_id = i.account_id AND t.invoice_id = i.id
+        WHERE i.received_minor IS DISTINCT FROM coalesce(r.sum, 0) - coalesce(t.sum, 0)
+        """,
+    ),
+    Check(
+        name="invoice-receivable",
+        meaning="The book of receivables holds what an invoice still owes, and nothing for a withdrawn one or a request.",
+        sql="""
+        SELECT i.account_id, i.id,
+               CASE WHEN i.state = 'void' OR i.kind = 'request' THEN 0 ELSE i.amount_minor - i.received_minor END AS stored,
+               coalesce(t.sum, 0) AS computed
+        FROM invoice i
+        LEFT JOIN (SELECT account_id, invoice_id,
+                          sum(CASE WHEN debit = 'receivable' THEN amount_minor ELSE -amount_minor END)
+                   FROM transfer WHERE 'receivable' IN (debit, credit) GROUP BY 1, 2) t
+               ON t.account_id = i.account_id AND t.invoice_id = i.id
+        WHERE coalesce(t.sum, 0) IS DISTINCT FROM
+              CASE WHEN i.state = 'void' OR i.kind = 'request' THEN 0 ELSE i.amount_minor - i.received_minor END
+        """,
+    ),
+    Check(
+        name="invoice-state",
+        meaning="An invoice is paid exactly when it received its amount.",
+        sql="""
+        SELECT account_id, id, state AS stored, CASE WHEN received_minor = amount_minor THEN 'paid' ELSE 'open' END AS computed
+        FROM invoice
+        WHERE (state = 'paid') IS DISTINCT FROM (amount_minor IS NOT NULL AND received_minor = amount_minor)
+          AND state IN ('open', 'paid')
+        """,
+    ),
+    Check(
+        name="receipt-booked",
+        meaning="Every receipt is in the ledger in full.",
+        sql="""
+        SELECT r.account_id, r.id, r.amount_minor AS stored, coalesce(t.sum, 0) AS computed
+        FROM receipt r
+        LEFT JOIN (SELECT account_id, receipt_id,
+                          sum(CASE WHEN debit LIKE 'gateway:%' OR debit = 'outside' THEN amount_minor ELSE -amount_minor END)
+                   FROM transfer WHERE receipt_id IS NOT NULL GROUP BY 1, 2) t
+               ON t.account_id = r.account_id AND t.receipt_id = r.id
+        WHERE r.amount_minor IS DISTINCT FROM coalesce(t.sum, 0)
+        """,
+    ),
+    Check(
+        name="collection-received",
+        meaning="A collection received the receipts booked on it, in as many parts.",
+        sql="""
+        SELECT c.account_id, c.id, c.received_minor || ' in ' || c.parts AS stored,
+               coalesce(r.sum, 0) || ' in ' || coalesce(r.parts, 0) AS computed
+        FROM collection c
+        LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor), count(*) FILTER (WHERE kind <> 'refund') AS parts
+                   FROM receipt GROUP BY 1, 2) r
+               ON r.account_id = c.account_id AND r.collection_id = c.id
+        WHERE (c.received_minor, c.parts) IS DISTINCT FROM (coalesce(r.sum, 0), coalesce(r.parts, 0))
+        """,
+    ),
+    Check(
+        name="collection-overpaid",
+        meaning="What a collection received in excess is customer credit.",
+        sql="""
+        SELECT c.account_id, c.id, c.overpaid_minor AS stored, coalesce(t.sum, 0) AS computed
+        FROM collection c
+        LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor) FROM transfer WHERE credit = 'credit' GROUP BY 1, 2) t
+               ON t.account_id = c.account_id AND t.collection_id = c.id
+        WHERE c.overpaid_minor IS DISTINCT FROM coalesce(t.sum, 0)
+        """,
+    ),
+    Check(
+        name="collection-state",
+        meaning="A collection is paid when it received what it asked for, and not before.",
+        sql="""
+        SELECT account_id, id, state AS stored, CASE WHEN received_minor >= amount_minor THEN 'paid' ELSE 'not paid' END AS computed
+        FROM collection
+        WHERE (state = 'paid' AND received_minor + refunded_minor < amount_minor)
+           OR (state IN ('pending', 'cancelled', 'expired') AND received_minor >= amount_minor)
+        """,
+    ),
+    Check(
+        name="collection-attempts",
+        meaning="A collection counts its attempts whose outcome is open.",
+        sql="""
+        SELECT c.account_id, c.id, c.open_attempts AS stored, coalesce(t.count, 0) AS computed
+        FROM collection c
+        LEFT JOIN (SELECT account_id, collection_id, count(*) FROM attempt
+                   WHERE state IN ('processing', 'unknown') GROUP BY 1, 2) t
+               ON t.account_id = c.account_id AND t.collection_id = c.id
+        WHERE c.open_attempts IS DISTINCT FROM coalesce(t.count, 0)
+        """,
+    ),
+    Check(
+        name="collection-asks",
+        meaning="An invoice's live collections never ask for more than it owes, and a settled invoice asks for nothing.",
+        sql="""
+        SELECT i.account_id, i.id, sum(c.amount_minor - c.received_minor) AS stored,
+               CASE WHEN i.state IN ('paid', 'void') THEN 0 ELSE i.amount_minor - i.received_minor END AS computed
+        FROM invoice i
+        JOIN collection c ON c.account_id = i.account_id AND c.invoice_id = i.id AND c.state = 'pending'
+        WHERE i.kind = 'invoice'
+        GROUP BY i.account_id, i.id
+        HAVING sum(c.amount_minor - c.received_minor) >
+               CASE WHEN i.state IN ('paid', 'void') THEN 0 ELSE i.amount_minor - i.received_minor END
+        """,
+    ),
+    Check(
+        name="invoice-collection",
+        meaning="The collection an invoice names as its newest is its own.",
+        sql="""
+        SELECT i.account_id, i.id, i.collection_id AS stored, c.invoice_id AS computed
+        FROM invoice i LEFT JOIN collection c ON c.account_id = i.account_id AND c.id = i.collection_id
+        WHERE c.invoice_id IS DISTINCT FROM i.id OR c.generation IS DISTINCT FROM i.generation
+        """,
+    ),
+    Check(
+        name="invoice-history",
+        meaning="Every version of an invoice has its events, with none missing.",
+        sql="""
+        SELECT i.account_id, i.id, i.version AS stored, coalesce(e.count, 0) AS computed
+        FROM invoice i
+        LEFT JOIN (SELECT account_id, invoice_id, count(DISTINCT version) FROM event GROUP BY 1, 2) e
+               ON e.account_id = i.account_id AND e.invoice_id = i.id
+        WHERE i.version IS DISTINCT FROM coalesce(e.count, 0)
+        """,
+    ),
+    Check(
+        name="attempt-money",
+        meaning="A succeeded attempt has a receipt and one that did not succeed has none.",
+        sql="""
+        SELECT t.account_id, t.id, t.state AS stored, coalesce(r.count, 0) AS computed
+        FROM attempt t
+        LEFT JOIN (SELECT account_id, attempt_id, count(*) FROM receipt WHERE kind = 'gateway' GROUP BY 1, 2) r
+               ON r.account_id = t.account_id AND r.attempt_id = t.id
+        WHERE (t.state IN ('succeeded', 'refunded', 'disputed')) IS DISTINCT FROM (coalesce(r.count, 0) > 0)
+        """,
+    ),
+    Check(
+        name="owners",
+        meaning="Every invoice belongs to an account and a customer that exist.",
+        sql="""
+        SELECT i.account_id, i.id, i.customer_id AS stored, 'missing' AS computed
+        FROM invoice i
+        WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = i.account_id)
+           OR (i.customer_id IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM customer p WHERE p.account_id = i.account_id AND p.id = i.customer_id))
+        """,
+    ),
+    Check(
+        name="live-sandbox",
+        meaning="No live account holds money of the sandbox.",
+        sql="""
+        SELECT r.account_id, r.id, r.gateway AS stored, 'a real gateway' AS computed
+        FROM receipt r JOIN account a ON a.id = r.account_id
+        WHERE r.gateway = 'sandbox' AND NOT a.is_test
+        """,
+    ),
+)
+
+# More findings of one check than this are counted, not listed.
+FINDINGS_MAX = 50
+
+
+async def examine(database: Database) -> AsyncIterator[tuple[Check, list[Finding]]]:
+    """Run every check on one snapshot of the database, one after the other."""
+    async with database.transaction() as connection:
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        for check in CHECKS:
+            yield check, await _run(connection, check)
+
+
+async def _run(connection: Connection, check: Check) -> list[Finding]:
+    records = await connection.fetch(f"{check.sql} LIMIT {FINDINGS_MAX}", timeout=None)
+    return [_finding(check, dict(r)) for r in records]
+
+
+def _finding(check: Check, record: dict[str, Any]) -> Finding:
+    return Finding(
+        check=check.name,
+        account_id=record["account_id"],
+        id=record["id"],
+        stored=str(record["stored"]),
+        computed=str(record["computed"]),
+    )

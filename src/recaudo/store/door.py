@@ -1,0 +1,241 @@
+"""The one door: the only code that writes state. A test looks for any other.
+
+`create_many` inserts new invoices, many at once, in one statement. `save` writes the change of an existing invoice,
+guarded by its version. Both write the effect, its ledger rows, its events and the answer kept for idempotency in
+the same commit.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from recaudo.domain.changes import Change
+from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt, Transfer
+from recaudo.store import rows
+from recaudo.store.database import Connection, StaleVersionError
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a request, kept under its idempotency key in the commit of its effect."""
+
+    account_id: UUID
+    scope: str  # dialect, method and path
+    key: str
+    request: str  # canonical body
+    status: int
+    answer: bytes
+    at: datetime
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to the payer that waits for a channel."""
+
+    account_id: UUID
+    id: UUID
+    invoice_id: UUID
+    collection_id: UUID
+    kind: str
+    channel: str
+    address: str
+    template_id: str | None = None
+    not_before: datetime | None = None
+    state: str = "waiting"
+    at: datetime
+
+
+class Creation(msgspec.Struct, frozen=True, kw_only=True):
+    """A new invoice and all that is written with it."""
+
+    change: Change
+    clock_shift: timedelta
+    customer: Customer | None
+    remembered: Remembered | None
+
+
+class TakenError(Exception):
+    """A unique key was taken by a request that committed in between: look again and decide again."""
+
+
+def _insert(table: str, type_: Any, parameter: int, *, on_conflict: str = "") -> str:  # noqa: ANN401 - a Struct class
+    columns = ", ".join(_columns(table, type_))
+    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM unnest(${parameter}::{table}[]) {on_conflict}"  # noqa: S608 - our own names
+
+
+_DUE_COLUMNS = ("due_at", "leased_until", "tries", "last_error")
+_EXTRA_COLUMNS = {"collection": _DUE_COLUMNS, "attempt": _DUE_COLUMNS, "event": ("snapshot",)}
+
+
+def _columns(table: str, type_: Any) -> tuple[str, ...]:  # noqa: ANN401 - a Struct class
+    return (*type_.__struct_fields__, *_EXTRA_COLUMNS.get(table, ()))
+
+
+def _overwrite(table: str, type_: Any) -> str:  # noqa: ANN401 - a Struct class
+    """Replace the whole row: the caller holds the invoice's lock, so nobody changed it since it was read."""
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in _columns(table, type_) if name not in _KEYS)
+    return f"ON CONFLICT (account_id, id) DO UPDATE SET {assignments}"
+
+
+_KEYS = {"account_id", "id", "invoice_id", "created_at"}
+
+_IDEMPOTENCY = "INSERT INTO idempotency SELECT * FROM unnest(${}::idempotency[])"
+
+
+def _create_sql() -> str:
+    return f"""
+    -- Every row of many new invoices. A taken key fails the whole statement and with it every row.
+    WITH
+    remembered AS ({_IDEMPOTENCY.format(1)}),
+    -- Customers known by a reference have an id made from it, so the first invoice that names it makes them.
+    customers AS ({_insert("customer", Customer, 2, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")}),
+    invoices AS ({_insert("invoice", Invoice, 3)}),
+    collections AS ({_insert("collection", Collection, 4)}),
+    transfers AS ({_insert("transfer", Transfer, 5)})
+    {_insert("event", Event, 6)}
+    """
+
+
+def _save_sql() -> str:
+    fields = [name for name in Invoice.__struct_fields__ if name not in _KEYS]
+    return f"""
+    -- One change of one invoice, if nobody changed it since it was read.
+    WITH
+    invoices AS (
+        UPDATE invoice SET ({", ".join(fields)}) = ROW ({", ".join(f"n.{name}" for name in fields)})
+        FROM unnest($1::invoice[]) n
+        WHERE invoice.account_id = n.account_id AND invoice.id = n.id AND invoice.version = n.version - 1
+        RETURNING invoice.id
+    ),
+    collections AS ({_insert("collection", Collection, 2, on_conflict=_overwrite("collection", Collection))}),
+    attempts AS ({_insert("attempt", Attempt, 3, on_conflict=_overwrite("attempt", Attempt))}),
+    receipts AS ({_insert("receipt", Receipt, 4)}),
+    transfers AS ({_insert("transfer", Transfer, 5)}),
+    events AS ({_insert("event", Event, 6)}),
+    notices AS (INSERT INTO notice SELECT * FROM unnest($7::notice[])),
+    remembered AS ({_IDEMPOTENCY.format(8)}),
+    customers AS ({_insert("customer", Customer, 9, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")})
+    SELECT count(*) FROM invoices
+    """
+
+
+_CREATE = _create_sql()
+_SAVE = _save_sql()
+
+
+async def create_many(connection: Connection, creations: Sequence[Creation]) -> None:
+    """Insert new invoices, all or none, in one statement and one commit.
+
+    Rows go in the order of their unique keys, so that two processes that write the same keys wait for each other
+    instead of deadlocking. Raises TakenError when an idempotency key or an (origin, origin_id) was taken in between.
+    """
+    changes = [c.change for c in creations]
+    try:
+        await connection.execute(
+            _CREATE,
+            sorted(_remembered_row(c.remembered) for c in creations if c.remembered is not None),
+            _customers(creations),
+            [rows.invoice_row(c.invoice) for c in sorted(changes, key=_origin)],
+            [rows.collection_row(row, c.clock_shift) for c in creations for row in c.change.collections],
+            [rows.transfer_row(row) for c in changes for row in c.transfers],
+            [rows.event_row(row, c) for c in changes for row in c.events],
+        )
+    except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
+        raise TakenError(str(error)) from error
+
+
+async def save(
+    connection: Connection,
+    change: Change,
+    *,
+    clock_shift: timedelta,
+    remembered: Remembered | None = None,
+    notices: Iterable[Notice] = (),
+    customer: Customer | None = None,
+) -> None:
+    """Write the change of an existing invoice.
+
+    Raises StaleVersionError when the invoice is no longer at the version the decision saw, TakenError when a unique
+    key (an idempotency key, an origin, a gateway transaction) was taken in between. Either way nothing is written
+    once the caller's transaction ends.
+    """
+    try:
+        saved = await connection.fetchval(
+            _SAVE,
+            [rows.invoice_row(change.invoice)],
+            [rows.collection_row(row, clock_shift) for row in change.collections],
+            [rows.attempt_row(row, clock_shift) for row in change.attempts],
+            [rows.receipt_row(row) for row in change.receipts],
+            [rows.transfer_row(row) for row in change.transfers],
+            [rows.event_row(row, change) for row in change.events],
+            [msgspec.structs.astuple(row) for row in notices],
+            [_remembered_row(remembered)] if remembered is not None else [],
+            [rows.customer_row(customer)] if customer is not None else [],
+        )
+    except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
+        raise TakenError(str(error)) from error
+    if saved != 1:
+        raise StaleVersionError(str(change.invoice.id))
+
+
+async def reschedule(
+    connection: Connection, attempt: Attempt, *, ask_at: datetime | None, clock_shift: timedelta
+) -> None:
+    """Note that an attempt's gateway was asked and told nothing new, and when to ask again (None: never)."""
+    await connection.execute(
+        """
+        UPDATE attempt SET asked = $3, ask_at = $4, due_at = $5, leased_until = NULL
+        WHERE account_id = $1 AND id = $2
+        """,
+        attempt.account_id,
+        attempt.id,
+        attempt.asked,
+        ask_at,
+        None if ask_at is None else ask_at - clock_shift,
+    )
+
+
+async def remember(
+    connection: Connection,
+    remembered: Remembered | None,
+    *,
+    notices: Iterable[Notice] = (),
+    customer: Customer | None = None,
+) -> None:
+    """Write what changes no invoice: a listed customer, notices, the answer of the request that made them.
+
+    Raises TakenError when the key or the customer's document was taken in between.
+    """
+    try:
+        await connection.execute(
+            _REMEMBER,
+            [_remembered_row(remembered)] if remembered is not None else [],
+            [rows.customer_row(customer)] if customer is not None else [],
+            [msgspec.structs.astuple(row) for row in notices],
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise TakenError(str(error)) from error
+
+
+_REMEMBER = f"""
+    WITH
+    remembered AS ({_IDEMPOTENCY.format(1)}),
+    customers AS ({_insert("customer", Customer, 2)})
+    INSERT INTO notice SELECT * FROM unnest($3::notice[])
+"""
+
+
+def _remembered_row(remembered: Remembered) -> rows.Row:
+    return msgspec.structs.astuple(remembered)
+
+
+def _customers(creations: Sequence[Creation]) -> list[rows.Row]:
+    """Each customer once: two rows with one key in one statement would conflict with each other."""
+    unique = {c.customer.id: c.customer for c in creations if c.customer is not None}
+    return [rows.customer_row(customer) for _, customer in sorted(unique.items())]
+
+
+def _origin(change: Change) -> tuple[str, str]:
+    return change.invoice.origin_id or "", change.invoice.origin or ""

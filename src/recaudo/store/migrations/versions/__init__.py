@@ -1,0 +1,1 @@
+"""One alembic revision for each SQL file."""

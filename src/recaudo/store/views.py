@@ -1,0 +1,256 @@
+"""What answers and pages show: invoices with their newest collection, collections with their invoice, attempts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain.model import Attempt, Collection, Customer, Invoice, Receipt
+from recaudo.store import rows
+from recaudo.store.cases import receipts_of
+from recaudo.store.customers import find_customers
+from recaudo.store.database import Connection
+from recaudo.store.lists import Page, PageRequest, fetch_page
+
+
+class CollectionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A collection as people see it: with its invoice, its listed customer and what was received on it."""
+
+    invoice: Invoice
+    collection: Collection
+    customer: Customer | None = None
+    receipts: Sequence[Receipt] = ()
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt with what it is about."""
+
+    attempt: Attempt
+    invoice: Invoice
+    customer: Customer | None = None
+
+
+async def view_invoice(connection: Connection, account_id: UUID, invoice_id: UUID) -> CollectionView | None:
+    """An invoice and its newest collection."""
+    found = await _views(
+        connection,
+        account_id,
+        "FROM invoice i JOIN collection c ON c.account_id = i.account_id AND c.id = i.collection_id "
+        "WHERE i.account_id = $1 AND i.id = $2",
+        invoice_id,
+    )
+    return found[0] if found else None
+
+
+async def view_collection(connection: Connection, account_id: UUID, collection_id: UUID) -> CollectionView | None:
+    """A collection, live or not, and its invoice."""
+    found = await _views(
+        connection,
+        account_id,
+        "FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
+        "WHERE c.account_id = $1 AND c.id = $2",
+        collection_id,
+    )
+    return found[0] if found else None
+
+
+async def find_account_of_collection(connection: Connection, collection_id: UUID) -> UUID | None:
+    """Whose link this is. The one look-up across accounts: a payer's link names no account, its id is unguessable."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT account_id FROM collection WHERE id = $1 LIMIT 1", collection_id
+    )
+    return found
+
+
+async def _views(connection: Connection, account_id: UUID, source: str, *values: object) -> list[CollectionView]:
+    records = await connection.fetch(f"SELECT {_BOTH} {source}", account_id, *values)
+    return await _complete(connection, account_id, [_pair(r) for r in records])
+
+
+async def _complete(
+    connection: Connection, account_id: UUID, pairs: Sequence[tuple[Invoice, Collection]]
+) -> list[CollectionView]:
+    """Add customers and receipts, where there are any, with one query each."""
+    wanted = {i.customer_id for i, _ in pairs if i.customer_id is not None}
+    customers = await find_customers(connection, account_id, list(wanted)) if wanted else {}
+    with_money = [c.id for _, c in pairs if c.parts > 0]
+    receipts = await receipts_of(connection, account_id, with_money) if with_money else []
+    return [
+        CollectionView(
+            invoice=invoice,
+            collection=collection,
+            customer=_listed(customers.get(invoice.customer_id) if invoice.customer_id else None),
+            receipts=[r for r in receipts if r.collection_id == collection.id],
+        )
+        for invoice, collection in pairs
+    ]
+
+
+def _listed(customer: Customer | None) -> Customer | None:
+    return customer if customer is not None and customer.listed else None
+
+
+_INVOICE_FILTERS = {
+    "id": "i.id = ANY ({}::uuid[])",
+    "reference": "lower(i.reference) = ANY (lower({0}::text[]::text)::text[]) AND i.reference = ANY ({0}::text[])",
+    "provider": "i.origin = ANY ({}::text[])",
+    "provider_id": "i.origin_id = ANY ({}::text[])",
+    "status": "(CASE WHEN i.state = 'open' AND i.received_minor > 0 THEN 'part' ELSE i.state END) = ANY ({}::text[])",
+}
+
+
+async def list_invoices(
+    connection: Connection, account_id: UUID, request: PageRequest, filters: Mapping[str, Sequence[object]]
+) -> Page[Invoice]:
+    """One page of invoices. `status` takes core states, with `part` for open ones that received something."""
+    conditions = [(_INVOICE_FILTERS[name], values) for name, values in filters.items()]
+    if "status" not in filters:
+        conditions.append(("i.state <> ALL ({}::text[])", ["void"]))
+    return await fetch_page(
+        connection,
+        select="SELECT i.*",
+        source="FROM invoice i WHERE i.account_id = $1 AND i.kind = 'invoice'",
+        conditions=conditions,
+        # Ids sort by the account's clock, so this is the order of creation and the primary key serves it.
+        order={"created_at": "i.id", "-created_at": "i.id DESC"}[request.sort],
+        account_id=account_id,
+        request=request,
+        to_row=rows.invoice_of,
+    )
+
+
+COLLECTION_STATUS = """
+    CASE
+        WHEN c.state = 'paid' AND c.received_minor = 0 THEN 'refunded'
+        WHEN c.state = 'paid' THEN 'paid'
+        WHEN c.state IN ('cancelled', 'void', 'uncollectible') THEN 'cancelled'
+        WHEN c.state = 'expired' AND c.received_minor > 0 THEN 'part_expired'
+        WHEN c.state = 'expired' THEN 'expired'
+        WHEN c.open_attempts > 0 THEN 'in_progress'
+        WHEN c.received_minor > 0 THEN 'part'
+        ELSE 'pending'
+    END
+"""
+
+_COLLECTION_FILTERS = {
+    "id": "c.id = ANY ({}::uuid[])",
+    "reference": _INVOICE_FILTERS["reference"],
+    "external_id": "i.origin_id = ANY ({}::text[])",
+    "status": f"({COLLECTION_STATUS}) = ANY ({{}}::text[])",
+}
+
+
+async def list_collections(
+    connection: Connection, account_id: UUID, request: PageRequest, filters: Mapping[str, Sequence[object]]
+) -> Page[CollectionView]:
+    """One page of collections, of invoices and alone, superseded ones included."""
+    page = await fetch_page(
+        connection,
+        select=f"SELECT {_BOTH}",
+        source="FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
+        "WHERE c.account_id = $1",
+        conditions=[(_COLLECTION_FILTERS[name], values) for name, values in filters.items()],
+        order={"created_at": "c.id", "-created_at": "c.id DESC"}[request.sort],
+        account_id=account_id,
+        request=request,
+        to_row=_pair,
+    )
+    return Page(await _complete(connection, account_id, page.items), page.total)
+
+
+_ATTEMPT_FILTERS = {
+    "id": "t.id = ANY ({}::uuid[])",
+    "status": "t.state = ANY ({}::text[])",
+    "external_id": "i.origin_id = ANY ({}::text[])",
+    "collection_id": "t.collection_id = ANY ({}::uuid[])",
+}
+
+_ATTEMPT_ORDER = {
+    "created_at": "t.id",
+    "-created_at": "t.id DESC",
+    "paid_at": "t.paid_at NULLS LAST, t.id",
+    "-paid_at": "t.paid_at DESC NULLS LAST, t.id DESC",
+}
+
+
+async def list_attempts(
+    connection: Connection, account_id: UUID, request: PageRequest, filters: Mapping[str, Sequence[object]]
+) -> Page[AttemptView]:
+    """One page of attempts."""
+    page = await fetch_page(
+        connection,
+        select=f"SELECT {_ATTEMPT_COLUMNS}, {_INVOICE_COLUMNS}",
+        source="FROM attempt t JOIN invoice i ON i.account_id = t.account_id AND i.id = t.invoice_id "
+        "WHERE t.account_id = $1",
+        conditions=[(_ATTEMPT_FILTERS[name], values) for name, values in filters.items()],
+        order=_ATTEMPT_ORDER[request.sort],
+        account_id=account_id,
+        request=request,
+        to_row=lambda r: AttemptView(
+            attempt=_strip("t_", r, rows.attempt_of), invoice=_strip("i_", r, rows.invoice_of)
+        ),
+    )
+    wanted = {v.invoice.customer_id for v in page.items if v.invoice.customer_id is not None}
+    customers = await find_customers(connection, account_id, list(wanted)) if wanted else {}
+    return Page(
+        [
+            msgspec.structs.replace(v, customer=_listed(customers.get(v.invoice.customer_id)))
+            if v.invoice.customer_id
+            else v
+            for v in page.items
+        ],
+        page.total,
+    )
+
+
+async def last_attempt(connection: Connection, account_id: UUID, collection_id: UUID) -> Attempt | None:
+    """The newest attempt on a collection: what the payer's page speaks of."""
+    record = await connection.fetchrow(
+        "SELECT * FROM attempt WHERE account_id = $1 AND collection_id = $2 ORDER BY id DESC LIMIT 1",
+        account_id,
+        collection_id,
+    )
+    return None if record is None else rows.attempt_of(record)
+
+
+PORTAL_ROWS_MAX = 50
+
+
+async def find_payable(connection: Connection, account_id: UUID, typed: str) -> list[CollectionView]:
+    """What can be paid now under a reference or a document number, oldest due first (OnePay spec, section 15)."""
+    return await _views(
+        connection,
+        account_id,
+        f"""
+        FROM (
+            SELECT * FROM invoice WHERE account_id = $1 AND lower(reference) = lower($2) AND state = 'open'
+            UNION
+            SELECT i.* FROM customer p
+            JOIN invoice i ON i.account_id = p.account_id AND i.customer_id = p.id AND i.state = 'open'
+            WHERE p.account_id = $1 AND p.listed AND lower(p.document_number) = lower($2)
+        ) i
+        JOIN collection c ON c.account_id = i.account_id AND c.id = i.collection_id AND c.state = 'pending'
+        ORDER BY i.due_on NULLS LAST, i.id LIMIT {PORTAL_ROWS_MAX}
+        """,  # noqa: S608 - our own number
+        typed,
+    )
+
+
+def _prefixed(alias: str, prefix: str, names: Sequence[str]) -> str:
+    return ", ".join(f"{alias}.{name} AS {prefix}{name}" for name in names)
+
+
+_INVOICE_COLUMNS = _prefixed("i", "i_", Invoice.__struct_fields__)
+_COLLECTION_COLUMNS = _prefixed("c", "c_", Collection.__struct_fields__)
+_ATTEMPT_COLUMNS = _prefixed("t", "t_", Attempt.__struct_fields__)
+_BOTH = f"{_INVOICE_COLUMNS}, {_COLLECTION_COLUMNS}"
+
+
+def _pair(record: Mapping[str, Any]) -> tuple[Invoice, Collection]:
+    return _strip("i_", record, rows.invoice_of), _strip("c_", record, rows.collection_of)
+
+
+def _strip(prefix: str, record: Mapping[str, Any], make: Any) -> Any:  # noqa: ANN401 - a row maker and its record
+    cut = len(prefix)
+    return make({name[cut:]: value for name, value in record.items() if name.startswith(prefix)})

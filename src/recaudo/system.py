@@ -1,0 +1,30 @@
+"""The real clock and the real chance: what the program hands to the pure parts. Used by the composition root only."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class SystemClock:
+    """Real time, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class RandomIds:
+    """UUIDv7 made from the instant they are given.
+
+    The 12 bits after the milliseconds hold the fraction of the millisecond (RFC 9562, method 3), so ids of one
+    account sort by creation to the microsecond. 62 bits are random: an id cannot be guessed from another.
+    """
+
+    def new(self, at: datetime) -> UUID:
+        micros = (at - _EPOCH) // _MICROSECOND
+        millis, rest = divmod(micros, 1000)
+        fraction = (rest << 12) // 1000
+        random = int.from_bytes(os.urandom(8)) >> 2
+        return UUID(int=millis << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random)

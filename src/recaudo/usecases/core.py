@@ -1,0 +1,172 @@
+"""The parts that use cases work with, and the one way in which they change an existing invoice."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain.changes import Change, Moment
+from recaudo.domain.model import Account, Case, Customer
+from recaudo.store import cases, door, idempotency
+from recaudo.store.database import Connection, Database, StaleVersionError
+from recaudo.store.door import Remembered, TakenError
+from recaudo.store.writer import Writer
+from recaudo.usecases.ports import Clock, Gateway, Ids
+
+# A decision is repeated when somebody else changed the invoice in between; the row lock makes that rare.
+TRIES_MAX = 3
+
+
+class Core(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a use case needs, handed over by the composition root."""
+
+    database: Database
+    writer: Writer
+    clock: Clock
+    ids: Ids
+    gateways: Mapping[str, Gateway]
+
+    def now(self, account: Account) -> datetime:
+        """The present instant on the account's clock."""
+        return self.clock.now() + account.clock_shift
+
+    def moment(self, account: Account) -> Moment:
+        """Time and chance for one decision."""
+        now = self.now(account)
+        return Moment(now, partial(self.ids.new, now))
+
+
+class Once(msgspec.Struct, frozen=True, kw_only=True):
+    """An idempotency key as the caller sent it: `scope` is dialect, method and path, `request` the canonical body."""
+
+    scope: str
+    key: str
+    request: str
+
+    def remembered(self, account: Account, status: int, answer: bytes, at: datetime) -> Remembered:
+        """The answer as it is kept."""
+        return Remembered(
+            account_id=account.id,
+            scope=self.scope,
+            key=self.key,
+            request=self.request,
+            status=status,
+            answer=answer,
+            at=at,
+        )
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of a command: fresh, or the stored one of the first request with this key."""
+
+    status: int
+    answer: bytes
+    replayed: bool = False
+
+
+class NotFoundError(Exception):
+    """The account has no such object."""
+
+
+class KeyReusedError(Exception):
+    """The idempotency key was used with another body; `first` is that body, canonical."""
+
+    def __init__(self, first: str) -> None:
+        super().__init__("the idempotency key was used with another body")
+        self.first = first
+
+
+class OriginTakenError(Exception):
+    """Another living invoice has the same origin and origin_id."""
+
+    def __init__(self, origin: str, origin_id: str, existing_id: UUID | None) -> None:
+        super().__init__(f"{origin}/{origin_id} is taken")
+        self.origin = origin
+        self.origin_id = origin_id
+        self.existing_id = existing_id
+
+
+Decision = Callable[[Case, Moment], Change]
+Respond = Callable[[Change], tuple[int, bytes]]
+NewCustomer = Callable[[Change], Customer | None]
+
+
+def replay(once: Once, known: idempotency.Known) -> Done:
+    """The stored answer. Raises KeyReusedError when the body differs."""
+    if known.request != once.request:
+        raise KeyReusedError(known.request)
+    return Done(status=known.status, answer=known.answer, replayed=True)
+
+
+async def replay_if_known(core: Core, account: Account, once: Once | None) -> Done | None:
+    """The stored answer for a key, if there is one. Raises KeyReusedError when the body differs."""
+    if once is None:
+        return None
+    async with core.database.connection() as connection:
+        known = await idempotency.find(connection, account.id, once.scope, once.key)
+    return None if known is None else replay(once, known)
+
+
+async def change_invoice(
+    core: Core,
+    account: Account,
+    invoice_id: UUID,
+    decide: Decision,
+    respond: Respond,
+    *,
+    once: Once | None = None,
+    about: UUID | None = None,
+    customer: NewCustomer | None = None,
+) -> Done:
+    """Lock an invoice, decide on what it is now, save the change and the answer in one commit.
+
+    `about` is a collection that must be part of the case; `customer` says whom the change makes. Raises NotFoundError, KeyReusedError, whatever `decide`
+    raises, and LockTimeoutError when the invoice stays locked.
+    """
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return await _change_once(
+                core, account, invoice_id, decide, respond, once=once, about=about, customer=customer
+            )
+        except (StaleVersionError, TakenError):
+            continue
+    return await _change_once(core, account, invoice_id, decide, respond, once=once, about=about, customer=customer)
+
+
+async def _change_once(
+    core: Core,
+    account: Account,
+    invoice_id: UUID,
+    decide: Decision,
+    respond: Respond,
+    *,
+    once: Once | None,
+    about: UUID | None,
+    customer: NewCustomer | None,
+) -> Done:
+    async with core.database.transaction() as connection:
+        invoice = await cases.lock_invoice(connection, account.id, invoice_id)
+        known = await _find_known(connection, account, once)
+        if known is not None and once is not None:
+            return replay(once, known)
+        if invoice is None:
+            raise NotFoundError
+        moment = core.moment(account)
+        case = await cases.load_case(connection, invoice, also=about)
+        change = decide(case, moment)
+        status, answer = respond(change)
+        remembered = None if once is None else once.remembered(account, status, answer, moment.now)
+        await door.save(
+            connection,
+            change,
+            clock_shift=account.clock_shift,
+            remembered=remembered,
+            customer=None if customer is None else customer(change),
+        )
+    return Done(status=status, answer=answer)
+
+
+async def _find_known(connection: Connection, account: Account, once: Once | None) -> idempotency.Known | None:
+    return None if once is None else await idempotency.find(connection, account.id, once.scope, once.key)

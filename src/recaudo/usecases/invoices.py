@@ -1,0 +1,198 @@
+"""Invoices: open, change, withdraw."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain import closing, replacing
+from recaudo.domain.changes import Change, Moment
+from recaudo.domain.model import Account, Case, Customer, Invoice, InvoiceKind
+from recaudo.domain.opening import open_invoice
+from recaudo.domain.partial import PartialRule
+from recaudo.domain.states import InvoiceState
+from recaudo.store.door import Creation, TakenError
+from recaudo.store.writer import Created, OriginKey, OriginTaken, Replayed, find_origins, origin_key
+from recaudo.usecases.core import Core, Done, Once, OriginTakenError, Respond, change_invoice, replay
+
+
+class OpenInvoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Open an invoice, or a stand-alone request to pay, with its first collection. Already validated."""
+
+    dialect: str
+    kind: InvoiceKind = InvoiceKind.INVOICE
+    amount_minor: int | None
+    name: str
+    description: str | None = None
+    reference: str | None = None
+    origin: str | None = None
+    origin_id: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    due_on: date | None = None
+    expires_at: datetime | None = None
+    document_url: str | None = None
+    redirect_url: str | None = None
+    metadata: dict[str, Any] = {}
+    partial: PartialRule | None = None
+    allows: dict[str, bool] | None = None
+    customer_id: UUID | None = None
+    wire: dict[str, Any] = {}
+
+
+async def create(core: Core, account: Account, command: OpenInvoice, respond: Respond, *, once: Once | None) -> Done:
+    """Open an invoice and its collection, in one commit with the answer kept for `once`.
+
+    Concurrent calls share a commit (store.writer). Raises KeyReusedError, OriginTakenError, RefusedError for a
+    partial rule that does not fit, QueueFullError when too many creations wait.
+    """
+    moment = core.moment(account)
+    change = open_invoice(_invoice(account, command, moment), moment, expires_at=command.expires_at)
+    status, answer = respond(change)
+    outcome = await core.writer.create(
+        Creation(
+            change=change,
+            clock_shift=account.clock_shift,
+            customer=_reference_customer(account, command, moment),
+            remembered=None if once is None else once.remembered(account, status, answer, moment.now),
+        )
+    )
+    match outcome:
+        case Created():
+            return Done(status=status, answer=answer)
+        case Replayed(known):
+            assert once is not None, "only a key can be replayed"
+            return replay(once, known)
+        case OriginTaken(invoice_id):
+            raise OriginTakenError(command.origin or "", command.origin_id or "", invoice_id)
+
+
+Fields = Callable[[Invoice], dict[str, Any]]
+
+
+async def change(
+    core: Core, account: Account, invoice_id: UUID, fields: Fields, respond: Respond, *, once: Once | None
+) -> Done:
+    """Change an invoice: cancel its collection and open the next (OnePay spec 8.4).
+
+    `fields` is called with the invoice as it is under its lock and returns the new values, or raises. Raises
+    NotFoundError, KeyReusedError, OriginTakenError and RefusedError.
+    """
+    wanted: OriginKey | None = None
+
+    def decide(case: Case, moment: Moment) -> Change:
+        nonlocal wanted
+        values = fields(case.invoice)
+        if "reference" in values:
+            values["customer_id"] = reference_customer_id(account.id, values["reference"])
+        if "origin_id" in values:
+            values["origin_bound"] = _bound(account, values["origin_id"])
+        change = replacing.replace(case, values, moment)
+        wanted = origin_key(change.invoice)
+        return change
+
+    def new_customer(change: Change) -> Customer | None:
+        invoice = change.invoice
+        if invoice.reference is None or change.before is None or change.before.invoice.reference == invoice.reference:
+            return None
+        return _customer(account, invoice.reference, invoice.updated_at)
+
+    try:
+        return await change_invoice(core, account, invoice_id, decide, respond, once=once, customer=new_customer)
+    except TakenError as error:
+        if wanted is None:
+            raise
+        async with core.database.connection() as connection:
+            taken = await find_origins(connection, [wanted])
+        raise OriginTakenError(wanted[2], wanted[1], taken.get(wanted)) from error
+
+
+async def withdraw(
+    core: Core,
+    account: Account,
+    invoice_id: UUID,
+    *,
+    reason: str,
+    paid_outside: bool,
+    respond: Respond,
+    once: Once | None,
+) -> Done:
+    """Take an invoice back, or mark it as paid where we cannot see (OnePay spec 8.5).
+
+    Raises NotFoundError, KeyReusedError and RefusedError.
+    """
+    decide = closing.settle_outside if paid_outside else closing.withdraw
+    return await change_invoice(
+        core, account, invoice_id, lambda case, moment: decide(case, moment, reason=reason), respond, once=once
+    )
+
+
+def reference_customer_id(account_id: UUID, reference: str) -> UUID:
+    """The id of the customer whom a reference names.
+
+    It is made from the reference (UUIDv8), so that concurrent creates agree on it without looking.
+    """
+    digest = hashlib.sha256(account_id.bytes + reference.encode()).digest()
+    number = int.from_bytes(digest[:16])
+    return UUID(int=number & ~(0xF << 76 | 0x3 << 62) | 8 << 76 | 2 << 62)
+
+
+def _invoice(account: Account, command: OpenInvoice, moment: Moment) -> Invoice:
+    is_invoice = command.kind is InvoiceKind.INVOICE
+    customer_id = command.customer_id
+    if customer_id is None and is_invoice and command.reference is not None:
+        customer_id = reference_customer_id(account.id, command.reference)
+    return Invoice(
+        account_id=account.id,
+        id=moment.new_id(),
+        version=1,
+        kind=command.kind,
+        dialect=command.dialect,
+        state=InvoiceState.OPEN,
+        currency=account.currency,
+        amount_minor=command.amount_minor,
+        name=command.name,
+        description=command.description,
+        reference=command.reference,
+        origin=command.origin,
+        origin_id=command.origin_id,
+        origin_bound=_bound(account, command.origin_id) if is_invoice else None,
+        customer_id=customer_id,
+        phone=command.phone,
+        email=command.email,
+        due_on=command.due_on,
+        document_url=command.document_url,
+        redirect_url=command.redirect_url,
+        metadata=command.metadata,
+        partial=command.partial,
+        allows=account.allows if command.allows is None else command.allows,
+        collection_id=moment.new_id(),
+        wire=command.wire,
+        created_at=moment.now,
+        updated_at=moment.now,
+    )
+
+
+def _bound(account: Account, origin_id: str | None) -> bool | None:
+    """Whether no other living invoice may have the same origin and origin_id."""
+    return None if origin_id is None or account.allow_duplicate_origin else True
+
+
+def _reference_customer(account: Account, command: OpenInvoice, moment: Moment) -> Customer | None:
+    """The customer a reference names; written only if nobody wrote them before."""
+    if command.customer_id is not None or command.reference is None or command.kind is InvoiceKind.REQUEST:
+        return None
+    return _customer(account, command.reference, moment.now)
+
+
+def _customer(account: Account, reference: str, at: datetime) -> Customer:
+    return Customer(
+        account_id=account.id,
+        id=reference_customer_id(account.id, reference),
+        reference=reference,
+        created_at=at,
+        updated_at=at,
+    )

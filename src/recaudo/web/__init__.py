@@ -1,0 +1,1 @@
+"""Pages for people: what each one shows, and how it is rendered."""
