@@ -92,7 +92,13 @@ class Draft:
     @property
     def case(self) -> Case:
         """The invoice as it stands in this draft."""
-        return Case(invoice=self.invoice, collections=tuple(self._collections.values()))
+        known = self._before
+        return Case(
+            invoice=self.invoice,
+            collections=tuple(self._collections.values()),
+            receipts=(*(known.receipts if known else ()), *self._receipts),
+            customer=known.customer if known else None,
+        )
 
     def set_invoice(self, **fields: Any) -> None:  # noqa: ANN401 - the fields are Invoice's own
         self.invoice = msgspec.structs.replace(self.invoice, **fields)

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from recaudo.domain.changes import Books, Change, Draft, Moment
-from recaudo.domain.model import Case, Receipt, ReceiptKind
+from recaudo.domain.model import Case, Invoice, InvoiceKind, Receipt, ReceiptKind
 from recaudo.domain.receiving import receipt_number, settle_if_covered
 from recaudo.domain.replacing import cancel_live
 from recaudo.domain.states import (
@@ -27,7 +27,7 @@ def withdraw(case: Case, moment: Moment, *, reason: str) -> Change:
     received_minor = case.invoice.received_minor
     draft.set_invoice(state=InvoiceState.VOID, closed_reason=reason, received_minor=0, origin_bound=None)
     draft.event("invoice.withdrawn", collection_id=case.invoice.collection_id)
-    draft.transfer(Books.BILLED, Books.RECEIVABLE, case.invoice.amount_minor or 0)
+    draft.transfer(Books.BILLED, Books.RECEIVABLE, _billed_minor(case.invoice))
     if received_minor:
         _credit_parts(draft, case, received_minor)
     return draft.finish()
@@ -57,6 +57,7 @@ def settle_outside(case: Case, moment: Moment, *, reason: str) -> Change:
             at=moment.now,
         )
     )
+    draft.transfer(Books.RECEIVABLE, Books.BILLED, (case.invoice.amount_minor or 0) - _billed_minor(case.invoice))
     draft.transfer(Books.OUTSIDE, Books.RECEIVABLE, balance_minor, receipt_id=receipt_id)
     draft.set_invoice(received_minor=case.invoice.received_minor + balance_minor, closed_reason=reason)
     settle_if_covered(draft)
@@ -89,6 +90,11 @@ def _refuse_again(case: Case) -> None:
     """A second withdrawal finds nothing, whatever the first one's reason was."""
     if case.invoice.closed_reason is not None:
         raise RefusedError(Refusal.INVOICE_ALREADY_WITHDRAWN)
+
+
+def _billed_minor(invoice: Invoice) -> int:
+    """What the ledger charged so far: an invoice is billed when it opens, a request only as it is paid."""
+    return invoice.received_minor if invoice.kind is InvoiceKind.REQUEST else invoice.amount_minor or 0
 
 
 def _credit_parts(draft: Draft, case: Case, received_minor: int) -> None:

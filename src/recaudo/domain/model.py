@@ -225,11 +225,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice and those of its collections that a decision may touch, as read under the invoice's lock.
 
-    `collections` holds at least every pending one, the newest one and the one the command is about.
+    `collections` holds at least every pending one, the newest one and the one the command is about. `receipts` and
+    `customer` are for showing: what was booked before, and the debtor once their document is known.
     """
 
     invoice: Invoice
     collections: tuple[Collection, ...]
+    receipts: tuple[Receipt, ...] = ()
+    customer: Customer | None = None
 
     def collection(self, collection_id: UUID) -> Collection:
         """One of the loaded collections. Raises LookupError for any other."""

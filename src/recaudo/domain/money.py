@@ -39,10 +39,12 @@ def from_units(amount: int | Decimal, currency: str) -> int:
 
     Raises ValueError when the amount has more decimals than the currency.
     """
-    minor = Decimal(amount) * minor_per_unit(currency)
-    if minor != int(minor):
+    # As integers, because a product of decimals is rounded to the precision of the context.
+    numerator, denominator = amount.as_integer_ratio()
+    minor, rest = divmod(numerator * minor_per_unit(currency), denominator)
+    if rest:
         raise ValueError(f"{amount} has more decimals than {currency}")
-    return int(minor)
+    return minor
 
 
 def to_units(amount_minor: int, currency: str) -> int | Decimal:

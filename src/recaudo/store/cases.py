@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from recaudo.domain.model import Attempt, Case, Collection, Invoice, Receipt
+from recaudo.domain.model import Attempt, Case, Collection, Customer, Invoice, Receipt
 from recaudo.store import rows
 from recaudo.store.database import Connection
 
@@ -33,7 +33,13 @@ async def load_case(connection: Connection, invoice: Invoice, *, also: UUID | No
         invoice.collection_id,
         also,
     )
-    return rows.case_of(invoice, [rows.collection_of(r) for r in records])
+    collections = tuple(rows.collection_of(r) for r in records)
+    return Case(
+        invoice=invoice,
+        collections=collections,
+        receipts=await _receipts_of_invoice(connection, invoice) if any(c.parts for c in collections) else (),
+        customer=await _listed_customer(connection, invoice),
+    )
 
 
 async def find_invoice(connection: Connection, account_id: UUID, invoice_id: UUID) -> Invoice | None:
@@ -100,3 +106,17 @@ async def receipts_of(connection: Connection, account_id: UUID, collection_ids: 
         list(collection_ids),
     )
     return [rows.receipt_of(r) for r in records]
+
+
+async def _receipts_of_invoice(connection: Connection, invoice: Invoice) -> tuple[Receipt, ...]:
+    records = await connection.fetch(
+        "SELECT * FROM receipt WHERE account_id = $1 AND invoice_id = $2 ORDER BY id", invoice.account_id, invoice.id
+    )
+    return tuple(rows.receipt_of(r) for r in records)
+
+
+async def _listed_customer(connection: Connection, invoice: Invoice) -> Customer | None:
+    record = await connection.fetchrow(
+        "SELECT * FROM customer WHERE account_id = $1 AND id = $2 AND listed", invoice.account_id, invoice.customer_id
+    )
+    return None if record is None else rows.customer_of(record)

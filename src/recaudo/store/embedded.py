@@ -51,8 +51,8 @@ def open_embedded(home: Path, *, progress: Progress | None = None) -> "EmbeddedH
     """Return a handle on the home's server, made, started or joined as needed, which accepts connections.
 
     `progress` hears a short text whenever something takes time. The server stays while any handle in any
-    process is open; a process that ends, in whatever way, closes its handles. It blocks: in an event loop, call
-    it in a thread. Raises EmbeddedError.
+    process is open; a process that ends, in whatever way, closes its handles. Since this blocks, an event loop
+    calls it in a thread. Raises EmbeddedError.
     """
     bin_dir = _bin_dir()
     layout = Layout(home.expanduser().resolve())

@@ -20,6 +20,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -273,7 +274,7 @@ class Keeper:
                 f"A PostgreSQL that Recaudo did not start (pid {pid}) runs on {layout.data}: stop it first."
             )
         account = _choose_account(layout, self.bin_dir, self.report)
-        socket_dir = _make_socket_dir(layout.socket_dir, account)
+        socket_dir = _make_socket_dir(layout, account)
         if not _has_data(layout.data):
             self.report("progress", "creating the database files (only the first time)")
             _make_data(layout, self.bin_dir, account=account, server_lock=server_lock)
@@ -384,34 +385,30 @@ def _make_data(layout: Layout, bin_dir: Path, *, account: Account | None, server
         os.chown(staging, account.uid, account.gid)
     command = [str(bin_dir / "initdb"), "-D", str(staging), *INITDB_OPTIONS]
     # It inherits server.lock too: should the keeper be killed now, the next one waits for the orphan to end.
-    process = _launch(command, account, keep_open=server_lock, output=subprocess.PIPE)
+    process = _launch(command, account, keep_open=server_lock)
     try:
-        output, _ = process.communicate(timeout=RECOVERY_TIMEOUT_S)
+        process.wait(RECOVERY_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         raise KeeperError(
             f"Creating the database files took over {RECOVERY_TIMEOUT_S:.0f} seconds: is the disk very slow?"
         ) from None
     if process.returncode != 0:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise KeeperError(f"Creating the database files failed:\n{output.decode(errors='replace').strip()}")
+        shutil.rmtree(staging)
+        raise KeeperError(f"Creating the database files in {layout.base} failed. The log below says why.")
     staging.rename(layout.data)
     _sync_folder(layout.base)
 
 
-def _launch(
-    command: Sequence[str], account: Account | None, *, keep_open: int, output: int | None = None
-) -> subprocess.Popen[bytes]:
-    """Start a program of PostgreSQL under the account; without `output` it writes to our log."""
-    # The keeper has one thread, so code between fork and exec is safe.
+def _launch(command: Sequence[str], account: Account | None, *, keep_open: int) -> subprocess.Popen[bytes]:
+    """Start a program of PostgreSQL under the account; it writes to our log."""
     return subprocess.Popen(  # noqa: S603 (our own programs)
         command,
         stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT if output is not None else None,
         env=clean_environment(),
         cwd="/",
         pass_fds=(keep_open,),
+        # Safe here, as the keeper has one thread.
         preexec_fn=None if account is None else lambda: _become(account),  # noqa: PLW1509
     )
 
@@ -481,6 +478,8 @@ def _reaches(account: Account, layout: Layout, *, bin_dir: Path) -> bool:
         _become(account)
         layout.users_lock.stat()
         next((bin_dir.parent / "share").iterdir())
+        if not os.access(bin_dir / "postgres", os.X_OK):  # As PostgreSQL's programs ask about each other.
+            raise PermissionError
 
     try:
         subprocess.run(  # noqa: S603 (our own program)
@@ -498,15 +497,18 @@ def _reaches(account: Account, layout: Layout, *, bin_dir: Path) -> bool:
 
 def _become(account: Account) -> None:
     """Turn this process (a forked child that is about to exec) from root into the account, for good."""
-    set_keepcaps, cap_ambient, ambient_raise, capability_version_3 = 8, 47, 2, 0x20080522
+    set_keep_caps, set_securebits, cap_ambient, ambient_raise = 8, 28, 47, 2
+    no_setuid_fixup, capability_version_3 = 1 << 2, 0x20080522
     libc = ctypes.CDLL(None, use_errno=True)
 
     def call(result: int) -> None:
         if result != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
-    if account.capability is not None:
-        call(libc.prctl(set_keepcaps, 1, 0, 0, 0))
+    # Without the fix-up the capability outlives the change of user, and access(2) takes it into account too. Where
+    # that is not granted, keeping it will do, unless the folders of the program itself are closed.
+    if account.capability is not None and libc.prctl(set_securebits, no_setuid_fixup, 0, 0, 0) != 0:
+        call(libc.prctl(set_keep_caps, 1, 0, 0, 0))
     os.setgroups([])
     os.setresgid(account.gid, account.gid, account.gid)
     os.setresuid(account.uid, account.uid, account.uid)
@@ -518,13 +520,14 @@ def _become(account: Account) -> None:
         call(libc.prctl(cap_ambient, ambient_raise, account.capability, 0, 0))
 
 
-def _make_socket_dir(folder: Path, account: Account | None) -> Path:
+def _make_socket_dir(layout: Layout, account: Account | None) -> Path:
     """Make the private folder of the socket, or check that it is ours: in /tmp anyone may come first."""
-    uid = os.geteuid() if account is None else account.uid
+    folder, uid = layout.socket_dir, os.geteuid() if account is None else account.uid
     if not folder.is_symlink() and not folder.exists():
         folder.mkdir(mode=0o700)
     status = folder.lstat()
-    if not folder.is_dir() or folder.is_symlink() or status.st_uid not in (uid, os.geteuid()):
+    ours = status.st_uid in (uid, os.geteuid()) or folder.parent == layout.base
+    if not ours or not stat.S_ISDIR(status.st_mode):
         raise KeeperError(
             f"The socket folder {folder} is not a folder of ours but belongs to {_name(status.st_uid)}: "
             f"remove it, or set a shorter RECAUDO_HOME."
@@ -597,9 +600,11 @@ def _say(text: str) -> None:
 
 
 def _report(descriptor: int, kind: str, text: str) -> None:
-    """Tell the opener about the start, one JSON pair per line."""
-    with suppress(BrokenPipeError):  # It died or has heard enough: no reason to stop.
+    """Tell the opener, one JSON pair per line; or the log, if the opener has gone or heard enough."""
+    try:
         os.write(descriptor, (json.dumps([kind, text]) + "\n").encode())
+    except BrokenPipeError:
+        _say(text)
 
 
 def _run(layout: Layout, bin_dir: Path, *, report: Report, start_lock: int) -> None:
@@ -618,14 +623,13 @@ def _run(layout: Layout, bin_dir: Path, *, report: Report, start_lock: int) -> N
 def main(home: str, bin_dir: str, report_fd: str, start_lock_fd: str) -> int:
     """Keep the server of one home: leave the caller's process tree, return when the server has stopped."""
     if os.fork() != 0:
-        return 0  # The opener waits for this one, so that no zombie is left in a process that runs for long.
+        os._exit(0)  # The opener waits for this one, so that no zombie is left in a process that runs for long.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     report = partial(_report, int(report_fd))
     try:
         _run(Layout(Path(home)), Path(bin_dir), report=report, start_lock=int(start_lock_fd))
     except KeeperError as error:
-        _say(str(error))
         report("error", str(error))
         return 1
     except Exception as error:

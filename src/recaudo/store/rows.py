@@ -9,7 +9,6 @@ import msgspec
 from recaudo.domain.changes import Change
 from recaudo.domain.model import (
     Attempt,
-    Case,
     Collection,
     Customer,
     Event,
@@ -64,10 +63,16 @@ def event_row(event: Event, change: Change) -> Row:
 
 
 def snapshot_of(change: Change) -> dict[str, Any]:
-    """What the event keeps: the invoice, its newest collection, and every row the change touched."""
+    """What the event keeps, enough to tell of it in any dialect later."""
     collections = {c.id: c for c in change.collections}
     collections.setdefault(change.after.current.id, change.after.current)
-    return {"invoice": change.invoice, "collections": list(collections.values()), "attempts": change.attempts}
+    return {
+        "invoice": change.invoice,
+        "collections": list(collections.values()),
+        "attempts": change.attempts,
+        "receipts": change.after.receipts,
+        "customer": change.after.customer,
+    }
 
 
 def invoice_of(record: Mapping[str, Any]) -> Invoice:
@@ -99,10 +104,6 @@ def receipt_of(record: Mapping[str, Any]) -> Receipt:
 
 def customer_of(record: Mapping[str, Any]) -> Customer:
     return Customer(**{name: record[name] for name in Customer.__struct_fields__})
-
-
-def case_of(invoice: Invoice, collections: list[Collection]) -> Case:
-    return Case(invoice=invoice, collections=tuple(collections))
 
 
 def _real(instant: datetime | None, clock_shift: timedelta) -> datetime | None:

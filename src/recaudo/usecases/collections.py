@@ -1,14 +1,16 @@
 """Collections on their own: cancelling one, sending its link again."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from recaudo.domain import closing
 from recaudo.domain.changes import Moment
 from recaudo.domain.model import Account, Collection, Invoice
 from recaudo.domain.states import CollectionCommand, Refusal, RefusedError, allow_collection
-from recaudo.store import cases, door, idempotency
+from recaudo.store import cases, door
+from recaudo.store.door import TakenError
 from recaudo.store.views import CollectionView, view_collection
-from recaudo.usecases.core import Core, Done, NotFoundError, Once, Respond, change_invoice, replay
+from recaudo.usecases.core import Core, Done, NotFoundError, Once, Respond, change_invoice, replay_if_known
 
 
 async def cancel(core: Core, account: Account, collection_id: UUID, respond: Respond, *, once: Once | None) -> Done:
@@ -32,30 +34,46 @@ async def remind(
     core: Core,
     account: Account,
     collection_id: UUID,
+    template: Callable[[], str | None],
+    respond: Callable[[CollectionView], bytes],
     *,
-    template_id: str | None,
     once: Once | None,
-    answer: bytes | None,
-) -> tuple[CollectionView, Done | None]:
+) -> Done:
     """Queue the notice with the link again (OnePay spec 10.3). No state changes and no event is raised.
 
-    Returns the collection as it is, and the stored answer if the key was used before. With `answer` None the caller
-    only looks; with the rendered answer the notices and the answer are saved. Raises NotFoundError, KeyReusedError
-    and RefusedError.
+    `template` is called once the collection is found. Raises NotFoundError, KeyReusedError, RefusedError and
+    whatever `template` raises.
     """
+    try:
+        return await _remind_once(core, account, collection_id, template, respond, once=once)
+    except TakenError:
+        # Another request with this key was faster: now its answer is there.
+        return await _remind_once(core, account, collection_id, template, respond, once=once)
+
+
+async def _remind_once(
+    core: Core,
+    account: Account,
+    collection_id: UUID,
+    template: Callable[[], str | None],
+    respond: Callable[[CollectionView], bytes],
+    *,
+    once: Once | None,
+) -> Done:
+    known = await replay_if_known(core, account, once)
+    if known is not None:
+        return known
     async with core.database.transaction() as connection:
         view = await view_collection(connection, account.id, collection_id)
-        known = None if once is None else await idempotency.find(connection, account.id, once.scope, once.key)
-        if known is not None and once is not None and view is not None:
-            return view, replay(once, known)
         if view is None:
             raise NotFoundError
+        template_id = template()
         check_reminder(view.invoice, view.collection)
-        if answer is not None:
-            moment = core.moment(account)
-            remembered = None if once is None else once.remembered(account, 200, answer, moment.now)
-            await door.remember(connection, remembered, notices=_notices(view, moment, template_id))
-    return view, None
+        moment = core.moment(account)
+        answer = respond(view)
+        remembered = None if once is None else once.remembered(account, 200, answer, moment.now)
+        await door.remember(connection, remembered, notices=_notices(view, moment, template_id))
+    return Done(status=200, answer=answer)
 
 
 def check_reminder(invoice: Invoice, collection: Collection) -> None:

@@ -1,9 +1,10 @@
 """The parts that use cases work with, and the one way in which they change an existing invoice."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -31,6 +32,10 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     def now(self, account: Account) -> datetime:
         """The present instant on the account's clock."""
         return self.clock.now() + account.clock_shift
+
+    def today(self, account: Account) -> date:
+        """The present day in the account's time zone."""
+        return self.now(account).astimezone(ZoneInfo(account.time_zone)).date()
 
     def moment(self, account: Account) -> Moment:
         """Time and chance for one decision."""
@@ -71,11 +76,12 @@ class NotFoundError(Exception):
 
 
 class KeyReusedError(Exception):
-    """The idempotency key was used with another body; `first` is that body, canonical."""
+    """The idempotency key was used with another body: `first` then, `again` now, both canonical."""
 
-    def __init__(self, first: str) -> None:
+    def __init__(self, first: str, again: str) -> None:
         super().__init__("the idempotency key was used with another body")
         self.first = first
+        self.again = again
 
 
 class OriginTakenError(Exception):
@@ -96,7 +102,7 @@ NewCustomer = Callable[[Change], Customer | None]
 def replay(once: Once, known: idempotency.Known) -> Done:
     """The stored answer. Raises KeyReusedError when the body differs."""
     if known.request != once.request:
-        raise KeyReusedError(known.request)
+        raise KeyReusedError(known.request, once.request)
     return Done(status=known.status, answer=known.answer, replayed=True)
 
 

@@ -110,24 +110,34 @@ async def change(
         raise OriginTakenError(wanted[2], wanted[1], taken.get(wanted)) from error
 
 
+class Withdrawal(msgspec.Struct, frozen=True):
+    """Why an invoice is taken back; `paid_outside` when it was in fact paid where we cannot see."""
+
+    reason: str
+    paid_outside: bool
+
+
 async def withdraw(
     core: Core,
     account: Account,
     invoice_id: UUID,
-    *,
-    reason: str,
-    paid_outside: bool,
+    how: Callable[[], Withdrawal],
     respond: Respond,
+    *,
     once: Once | None,
 ) -> Done:
-    """Take an invoice back, or mark it as paid where we cannot see (OnePay spec 8.5).
+    """Take an invoice back, or mark it as paid elsewhere (OnePay spec 8.5).
 
-    Raises NotFoundError, KeyReusedError and RefusedError.
+    `how` is called once the invoice is found. Raises NotFoundError, KeyReusedError, RefusedError and whatever `how`
+    raises.
     """
-    decide = closing.settle_outside if paid_outside else closing.withdraw
-    return await change_invoice(
-        core, account, invoice_id, lambda case, moment: decide(case, moment, reason=reason), respond, once=once
-    )
+
+    def decide(case: Case, moment: Moment) -> Change:
+        withdrawal = how()
+        close = closing.settle_outside if withdrawal.paid_outside else closing.withdraw
+        return close(case, moment, reason=withdrawal.reason)
+
+    return await change_invoice(core, account, invoice_id, decide, respond, once=once)
 
 
 def reference_customer_id(account_id: UUID, reference: str) -> UUID:

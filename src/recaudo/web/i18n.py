@@ -1,4 +1,3 @@
-# pyright: strict
 """The words of the pages: which language to speak, the message catalogs, and dates as people write them.
 
 Catalogs are the `.po` files in `locales/`, read once and kept in memory. Their message ids are names
@@ -61,7 +60,7 @@ class Translator:
         return format_date(day, "long", locale=self.locale)
 
     def moment(self, instant: datetime) -> str:
-        """A day and a time, in the zone the instant carries: `20 de octubre de 2025, 3:45 p. m.`"""
+        """A day and a time, in the zone the instant carries: `20 de octubre de 2025, 3:45 p. m.`."""
         if instant.tzinfo is None:
             raise ValueError("a moment needs a time zone to be shown to a person")
         clock = format_time(instant, "short", tzinfo=instant.tzinfo, locale=self.locale)

@@ -1,4 +1,3 @@
-# pyright: strict
 """What each page for a payer shows, as frozen data: the contract between the routes and the templates.
 
 A view holds facts and finished money labels; words come from the catalogs by the kinds named here. Nothing is in a
@@ -27,7 +26,7 @@ AmountError = Literal["missing", "unreadable", "too_small", "too_large", "leaves
 FailureKind = Literal[
     "insufficient_funds", "wrong_data", "blocked", "limit", "bank_unavailable", "not_finished", "rejected"
 ]
-NoticeKind = Literal["balance_changed", "part_received", "gateway_unavailable", "choose_method"]
+NoticeKind = Literal["balance_changed", "part_received", "gateway_unavailable", "choose_method", "paying_again"]
 PortalError = Literal["rate_limited", "too_short"]
 MessageKind = Literal["not_found", "gone", "too_many_requests", "form_expired", "failure", "unavailable"]
 
@@ -44,7 +43,7 @@ MESSAGE_STATUS: Final[dict[MessageKind, int]] = {
 class FormField(StrEnum):
     """The names of the fields that the forms post."""
 
-    CSRF_TOKEN = "csrf_token"
+    CSRF_TOKEN = "_csrf_token"  # noqa: S105  The name that litestar's check reads; not a token.
     LANG = "lang"
     ATTEMPT_KEY = "attempt_key"
     CHOICE = "choice"
@@ -58,6 +57,8 @@ class FormField(StrEnum):
     with a `ConfirmationPage`. Empty without JavaScript."""
     METHOD = "method"
     OUTCOME = "outcome"
+    AGAIN = "again"
+    """`1` when the payer pays although an earlier payment is not confirmed yet."""
     QUERY = "query"
 
 
@@ -128,6 +129,7 @@ class PaymentForm:
     chosen_outcome: OutcomeId | None = None
     typed_amount: str | None = None
     amount_error: AmountError | None = None
+    again: bool = False
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -152,6 +154,7 @@ class PaymentPage:
 
     `amount_label` is what was asked, `balance_label` what is still owed; both are None for an open amount.
     `attempt_label` is the sum that the bank has not confirmed (`in_progress`).
+    `pay_again_url` leads to the form all the same: the payer may know that the first try came to nothing.
     `received_percent` draws the bar beside `received_label`. A payable page without `form` says that there is no
     way to pay at the moment.
     """
@@ -180,6 +183,7 @@ class PaymentPage:
     receipts: tuple[ReceiptLine, ...] = ()
     successor_url: str | None = None
     return_url: str | None = None
+    pay_again_url: str | None = None
     refresh_after_s: int = 10
 
     def __post_init__(self) -> None:
@@ -205,6 +209,7 @@ class ConfirmationPage:
     csrf_token: str
     attempt_key: str
     outcome: OutcomeId | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,225 @@
+"""The composition root: puts the parts together and answers HTTP. The only module that knows everyone.
+
+/v1/...          a wire dialect, chosen by the scheme of the Authorization header
+/onepay/v1/...   the OnePay dialect, chosen by path; its OpenAPI document and docs page beside it
+/recaudo/v1/...  our own additions
+/health, /metrics
+everything else  pages for people
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+
+from recaudo import __version__
+from recaudo.config import Settings, read_settings, secret_key
+from recaudo.dialects.onepay.dialect import OnePay
+from recaudo.dialects.recaudo.dialect import Own
+from recaudo.edge.api import Api
+from recaudo.edge.auth import Authenticator
+from recaudo.edge.http import Receive, Reply, Scope, Send, header, send_reply
+from recaudo.edge.limits import RateLimiter
+from recaudo.edge.observe import Observer, configure_logging, new_request_id
+from recaudo.gateways.sandbox import Sandbox
+from recaudo.store.database import Database, DatabaseAwayError
+from recaudo.store.due import oldest_due
+from recaudo.store.writer import Writer
+from recaudo.system import RandomIds, SystemClock
+from recaudo.usecases.core import Core
+from recaudo.web.site import make_site
+from recaudo.worker import loops
+
+# Due work older than this means that nobody performs it.
+DUE_STUCK_S = 300
+_WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
+
+_NEUTRAL_401 = (
+    '{"message":"Falta el encabezado Authorization. Use \'Authorization: Bearer <clave>\' (OnePay) o '
+    '\'Authorization: Basic <base64(clave:)>\' (Treli).","code_name":"unauthenticated"}'
+).encode()
+
+_log: Any = structlog.get_logger("recaudo.app")
+
+
+def make_core(database: Database) -> Core:
+    """The use cases' parts, over an open database."""
+    gateways = {gateway.name: gateway for gateway in (Sandbox(),)}
+    return Core(database=database, writer=Writer(database), clock=SystemClock(), ids=RandomIds(), gateways=gateways)
+
+
+def create() -> "Application":
+    """The application of one server process, as the HTTP server's factory."""
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    return Application(settings, runs_worker=os.environ.get(_WORKER_VARIABLE, "1") == "1")
+
+
+class Application:
+    """An ASGI application: opened by the lifespan, closed when the server stops."""
+
+    def __init__(self, settings: Settings, *, runs_worker: bool) -> None:
+        self._settings = settings
+        self._runs_worker = runs_worker
+        self._stop = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._registry = CollectorRegistry()
+        self._database: Database | None = None
+        self._onepay: Api | None = None
+        self._own: Api | None = None
+        self._documents: Mapping[str, Reply] = {}
+        self._site: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection of the server."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith("/v1/") or path == "/v1":
+            await self._versioned(scope, receive, send, path[3:])
+        elif path.startswith("/onepay/v1"):
+            assert self._onepay is not None, "the lifespan opens everything"
+            await self._onepay(scope, receive, send, path=path[10:])
+        elif path.startswith("/recaudo/v1"):
+            assert self._own is not None, "the lifespan opens everything"
+            await self._own(scope, receive, send, path=path[11:])
+        elif path in self._documents:
+            await self._document(scope, send, self._documents[path])
+        elif path == "/health":
+            await send_reply(send, await self._health(), request_id=new_request_id(), head=scope["method"] == "HEAD")
+        elif path == "/metrics":
+            await send_reply(send, self._metrics(), request_id=new_request_id(), head=scope["method"] == "HEAD")
+        else:
+            await self._site(scope, receive, send)
+
+    async def _versioned(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        """On /v1 the scheme of the Authorization header chooses the dialect, never the body (specs, 1.1)."""
+        scheme = (header(scope, b"authorization") or b"").partition(b" ")[0].lower()
+        if scheme == b"bearer":
+            assert self._onepay is not None, "the lifespan opens everything"
+            await self._onepay(scope, receive, send, path=path)
+            return
+        headers = [
+            ("WWW-Authenticate", 'Bearer realm="recaudo"'),
+            ("WWW-Authenticate", 'Basic realm="recaudo", charset="UTF-8"'),
+        ]
+        reply = Reply(status=401, body=_NEUTRAL_401, headers=headers)
+        await send_reply(send, reply, request_id=new_request_id(), head=scope["method"] == "HEAD")
+
+    async def _document(self, scope: Scope, send: Send, reply: Reply) -> None:
+        if scope["method"] not in {"GET", "HEAD"}:
+            reply = Reply(status=405, headers=[("Allow", "GET, HEAD")], content_type="text/plain")
+        await send_reply(send, reply, request_id=new_request_id(), head=scope["method"] == "HEAD")
+
+    async def _health(self) -> Reply:
+        facts: dict[str, Any] = {"status": "ok", "version": __version__}
+        try:
+            assert self._database is not None, "the lifespan opens everything"
+            async with asyncio.timeout(5), self._database.connection() as connection:
+                oldest = await oldest_due(connection)
+        except (DatabaseAwayError, TimeoutError):
+            facts |= {"status": "database_away"}
+            return Reply(status=503, body=msgspec.json.encode(facts), headers=[("Retry-After", "1")])
+        now = SystemClock().now()
+        ages = {t: max(0.0, (now - at).total_seconds()) if at else 0.0 for t, at in oldest.items()}
+        facts["oldest_due_s"] = {table: round(age, 1) for table, age in ages.items()}
+        if max(ages.values()) > DUE_STUCK_S:
+            facts["status"] = "due_work_stuck"
+        return Reply(status=200 if facts["status"] == "ok" else 503, body=msgspec.json.encode(facts))
+
+    def _metrics(self) -> Reply:
+        body = generate_latest(self._registry)
+        return Reply(status=200, body=body, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._open()
+        except Exception as error:  # noqa: BLE001 - told to the server, which ends the process
+            _log.error("start_failed", exc_info=error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self) -> None:
+        _die_with_parent()
+        settings = self._settings
+        assert settings.database_url is not None, "serve hands the URL of the embedded database over"
+        self._database = database = await Database.connect(
+            settings.database_url, connections_max=settings.connections_max
+        )
+        core = make_core(database)
+        observer = Observer(self._registry)
+        authenticator = Authenticator(database)
+        limiter = RateLimiter()
+        own = Own(core, authenticator)
+        onepay = OnePay(core)
+        self._onepay = Api(
+            onepay, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
+        )
+        self._own = Api(
+            own, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
+        )
+        self._documents = {}
+        self._site = make_site(
+            core,
+            observer=observer,
+            limiter=limiter,
+            base_url=settings.public_url,
+            secret_key=secret_key(settings),
+            proxy_hops=settings.proxy_hops,
+        )
+        if self._runs_worker:
+            self._worker = asyncio.create_task(loops.run(core, self._stop))
+
+    async def _close(self) -> None:
+        self._stop.set()
+        if self._worker is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(30):
+                    await self._worker
+        if self._database is not None:
+            await self._database.close()
+
+
+def _die_with_parent() -> None:
+    """A server process whose supervisor was killed must not go on alone: on Linux the kernel tells it to stop."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def serve_environment(settings: Settings, database_url: str, *, runs_worker: bool) -> dict[str, str]:
+    """What the server's processes find in their environment."""
+    return {
+        "RECAUDO_DATABASE_URL": database_url,
+        "RECAUDO_HOME": str(settings.home),
+        "RECAUDO_PUBLIC_URL": settings.public_url,
+        "RECAUDO_SECRET_KEY": secret_key(settings),
+        _WORKER_VARIABLE: "1" if runs_worker else "0",
+    }
+
+
+async def run_worker(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
+    """Run the worker loops alone until `stop` is set."""
+    database = await Database.connect(database_url, connections_max=settings.connections_max)
+    try:
+        await loops.run(make_core(database), stop)
+    finally:
+        await database.close()

@@ -1,0 +1,324 @@
+"""The command line: recaudo serve | worker | demo | migrate | merchant | doctor."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Generator
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from recaudo import __version__
+from recaudo.config import Settings, read_settings
+
+app = typer.Typer(
+    name="recaudo",
+    help="A self-hosted invoice-collection server for Latin America.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+merchants = typer.Typer(help="Merchants: the businesses that collect.", no_args_is_help=True)
+app.add_typer(merchants, name="merchant")
+
+# Progress and messages go to standard error: standard output is for results that programs read.
+console = Console(stderr=True)
+
+DEMO_KEY = "sk_test_xxx"
+DEMO_SLUG = "demo"
+
+
+def main() -> None:
+    """Run the command line; errors that the user can mend are one sentence, not a trace."""
+    try:
+        app()
+    except Exception as error:
+        if type(error).__name__ not in _PLAIN_ERRORS:
+            raise
+        console.print(f"[red]recaudo:[/red] {error}", highlight=False)
+        sys.exit(1)
+
+
+_PLAIN_ERRORS = {
+    "SettingsError",
+    "EmbeddedError",
+    "DatabaseAwayError",
+    "DatabaseTooNewError",
+    "DatabaseNotMigratedError",
+}
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+@app.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run the due work in these processes.")] = True,
+) -> None:
+    """Answer HTTP, and perform due work in the same processes unless told not to."""
+    settings = _with_address(read_settings(), host, port)
+    with _database(settings) as url:
+        _run_server(settings, url, host=host, port=port, workers=workers, runs_worker=worker)
+
+
+@app.command()
+def worker() -> None:
+    """Perform due work only: expire collections, ask gateways about open attempts."""
+    from recaudo.app import run_worker
+    from recaudo.edge.observe import configure_logging
+
+    settings = read_settings()
+    configure_logging(settings.log_level)
+
+    async def run(url: str) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_worker(settings, url, stop)
+
+    with _database(settings) as url:
+        asyncio.run(run(url))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this program's version."""
+    from recaudo.store.migrate import migrate as run_migrations
+
+    settings = read_settings()
+    with _opened(settings) as url:
+        done = asyncio.run(run_migrations(url, progress=_tell))
+    _tell("The database is up to date." if not done else f"Done: {', '.join(done)}.")
+
+
+@merchants.command("create")
+def create_merchant(
+    name: Annotated[str, typer.Argument(help="What payers read, for example 'Acueducto de Sopó'.")],
+    slug: Annotated[str, typer.Option(help="The portal's address: 3 to 50 lower-case letters, digits, hyphens.")],
+    contact: Annotated[str | None, typer.Option(help="Whom payers may ask: an e-mail, phone or web address.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Create a merchant with a live and a test account, and print its keys: they are shown only now."""
+    from recaudo.store.accounts import SlugTakenError
+    from recaudo.usecases import merchants as use_cases
+
+    async def run(core: Any) -> Any:  # noqa: ANN401 - a Core, whose module loads only when a command needs it
+        return await use_cases.create(core, name, slug, support_contact=contact)
+
+    try:
+        created = _with_core(read_settings(), run)
+    except use_cases.BadSlugError:
+        _fail(f"The slug {slug!r} cannot be used: 3 to 50 lower-case letters, digits and hyphens, no reserved word.")
+    except SlugTakenError:
+        _fail(f"Another merchant has the slug {slug!r}.")
+    if json:
+        print(_merchant_json(created))  # noqa: T201 - the result, for programs
+    else:
+        _print_merchant(name, created)
+
+
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per finding.")] = False,
+) -> None:
+    """Recompute every stored status and sum from receipts and transfers; exit 1 if any differs."""
+    from recaudo.store.doctor import examine
+
+    async def run(core: Any) -> int:  # noqa: ANN401
+        count = 0
+        async for check, findings in examine(core.database):
+            count += len(findings)
+            if json:
+                for finding in findings:
+                    print(msgspec.json.encode(finding).decode())  # noqa: T201 - the result, for programs
+                continue
+            mark = "[green]ok[/green]" if not findings else f"[red]{len(findings)} wrong[/red]"
+            console.print(f"{mark}  {check.name}: {check.meaning}", highlight=False)
+            for finding in findings:
+                console.print(f"    {finding.id}: stored {finding.stored}, computed {finding.computed}")
+        return count
+
+    found = _with_core(read_settings(), run)
+    if found:
+        _fail(f"{found} stored values differ from what receipts and transfers say.")
+    _tell("Every stored status and sum agrees with receipts and transfers.")
+
+
+@app.command()
+def demo(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Start a server with a demo merchant whose test key is sk_test_xxx."""
+    os.environ.setdefault("RECAUDO_WEBHOOKS_ALLOW_HTTP", "1")
+    os.environ.setdefault("RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS", "1")
+    os.environ.setdefault("RECAUDO_LOG_LEVEL", "warning")
+    settings = _with_address(read_settings(), host, port)
+    with _database(settings) as url:
+        merchant = asyncio.run(_demo_merchant(url))
+        _print_demo(settings, merchant)
+        _run_server(settings, url, host=host, port=port, workers=1, runs_worker=True)
+
+
+@app.command()
+def version() -> None:
+    """Print the program's version."""
+    print(__version__)  # noqa: T201 - the result
+
+
+def _run_server(settings: Settings, url: str, *, host: str, port: int, workers: int, runs_worker: bool) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+
+    from recaudo.app import serve_environment
+
+    os.environ.update(serve_environment(settings, url, runs_worker=runs_worker))
+    server = Granian(
+        "recaudo.app:create",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=workers,
+        loop=Loops.uvloop,
+        websockets=False,
+        log_enabled=True,
+        log_level="warning",  # type: ignore[arg-type]
+        respawn_failed_workers=True,
+        workers_kill_timeout=35,
+    )
+    server.serve()
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings) -> Generator[str]:
+    """The database's URL: the operator's, or that of the embedded one, which runs as long as this block."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    from recaudo.store.embedded import open_embedded
+
+    with open_embedded(settings.home, progress=_tell) as handle:
+        yield handle.url
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Generator[str]:
+    """The same, at this program's version: the embedded one is migrated, the operator's must have been."""
+    from recaudo.store.migrate import migrate as run_migrations, require_current
+
+    with _opened(settings) as url:
+        if settings.database_url is None:
+            asyncio.run(run_migrations(url, progress=_tell))
+        else:
+            asyncio.run(require_current(url))
+        yield url
+
+
+def _with_core(settings: Settings, run: Any) -> Any:  # noqa: ANN401 - an async function of a Core
+    from recaudo.app import make_core
+    from recaudo.store.database import Database
+
+    async def inside(url: str) -> Any:  # noqa: ANN401
+        database = await Database.connect(url, connections_max=2)
+        try:
+            return await run(make_core(database))
+        finally:
+            await database.close()
+
+    with _database(settings) as url:
+        return asyncio.run(inside(url))
+
+
+def _with_address(settings: Settings, host: str, port: int) -> Settings:
+    """Links lead to where the server listens, unless the operator said where it is reached."""
+    if os.environ.get("RECAUDO_PUBLIC_URL"):
+        return settings
+    shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+    return msgspec.structs.replace(settings, public_url=f"http://{shown}:{port}")
+
+
+async def _demo_merchant(url: str) -> Any:  # noqa: ANN401 - a NewMerchant, or None when it exists already
+    from recaudo.app import make_core
+    from recaudo.store.accounts import SlugTakenError
+    from recaudo.store.database import Database
+    from recaudo.usecases import merchants as use_cases
+
+    database = await Database.connect(url, connections_max=2)
+    try:
+        return await use_cases.create(
+            make_core(database),
+            "Comercio de demostración",
+            DEMO_SLUG,
+            support_contact="soporte@ejemplo.com",
+            test_secret_key=DEMO_KEY,
+        )
+    except SlugTakenError:
+        return None
+    finally:
+        await database.close()
+
+
+def _print_demo(settings: Settings, merchant: Any) -> None:  # noqa: ANN401
+    base = settings.public_url
+    body = (
+        '{"reference": "1060500333", "provider_id": "987654", "provider": "biller", "amount": 50000, '
+        '"name": "Internet plan - Octubre", "phone": "+573167591030", "email": "cliente@ejemplo.com", '
+        '"due_date": "2025-10-20", "document_url": "https://example.com/document.pdf", "metadata": {"key": "value"}}'
+    )
+    lines = [
+        "",
+        f"[bold]Recaudo {__version__}[/bold] runs on [cyan]{base}[/cyan]  (Ctrl-C stops it)",
+        "",
+        f"Test key       [bold]{DEMO_KEY}[/bold]",
+    ]
+    if merchant is not None:
+        lines.append(f"Live key       {merchant.live.secret_key}  (shown only now)")
+    lines += [
+        f"Portal         {base}/{DEMO_SLUG}/test   (type 1060500333 after creating the invoice below)",
+        f"API reference  {base}/onepay/docs",
+        f"Health         {base}/health",
+        "",
+        "Create an invoice, as OnePay's documentation does:",
+        "",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+    command = (
+        f"curl -X POST {base}/v1/invoices \\\n  -H 'Authorization: Bearer {DEMO_KEY}' \\\n"
+        f"  -H 'Content-Type: application/json' \\\n  -H 'x-idempotency: invoice-001' \\\n  -d '{body}'"
+    )
+    console.print(command, highlight=False, soft_wrap=True, markup=False)
+    console.print("\nThen open its [bold]payment_link[/bold] in a browser and pay.\n", highlight=False)
+
+
+def _merchant_json(created: Any) -> str:  # noqa: ANN401
+    def account(of: Any) -> dict[str, str]:  # noqa: ANN401
+        return {"account_id": str(of.account_id), "secret_key": of.secret_key, "public_key": of.public_key}
+
+    facts = {
+        "merchant_id": str(created.merchant_id),
+        "slug": created.slug,
+        "live": account(created.live),
+        "test": account(created.test),
+    }
+    return msgspec.json.encode(facts).decode()
+
+
+def _print_merchant(name: str, created: Any) -> None:  # noqa: ANN401
+    console.print(f"[green]Created[/green] {name} ({created.slug}). These keys are shown only now:", highlight=False)
+    for label, account in (("live", created.live), ("test", created.test)):
+        print(f"{label}  {account.secret_key}  {account.public_key}")  # noqa: T201 - the result
+
+
+def _tell(text: str) -> None:
+    console.print(f"[dim]{text}[/dim]", highlight=False)
+
+
+def _fail(text: str) -> Any:  # noqa: ANN401 - never returns
+    console.print(f"[red]recaudo:[/red] {text}", highlight=False)
+    raise typer.Exit(1)

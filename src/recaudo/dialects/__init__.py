@@ -1,0 +1,1 @@
+"""Wire dialects: thin packages on one core, with the same file names in each."""

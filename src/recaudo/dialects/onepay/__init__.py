@@ -1,0 +1,1 @@
+"""The OnePay dialect: invoices and payments as OnePay's clients know them."""

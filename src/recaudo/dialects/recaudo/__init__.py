@@ -1,0 +1,1 @@
+"""Our own additions: what neither wire dialect has a word for."""

@@ -1,0 +1,63 @@
+"""Our own additions as the edge sees them. Either authentication scheme opens them."""
+
+import base64
+import binascii
+
+from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, InvalidError, error_reply
+from recaudo.dialects.recaudo.routes import Operations, routes
+from recaudo.domain.states import RefusedError
+from recaudo.edge.auth import Authenticator
+from recaudo.edge.http import Reply
+from recaudo.edge.problems import Problem, ProblemKind
+from recaudo.edge.routing import ApiRequest, Router
+from recaudo.usecases.attempts import GatewayNotAllowedError
+from recaudo.usecases.core import Core, NotFoundError
+from recaudo.usecases.merchants import NotATestAccountError
+
+
+class Own:
+    """Recaudo's own additions."""
+
+    name = "recaudo"
+    key_headers = (b"idempotency-key", b"x-idempotency")
+
+    def __init__(self, core: Core, authenticator: Authenticator) -> None:
+        self.router = Router(routes(Operations(core, authenticator)))
+
+    def read_key(self, authorization: bytes | None) -> str:
+        """The key of `Bearer <key>` or `Basic base64(key:)`. Raises Problem UNAUTHENTICATED."""
+        scheme, _, rest = (authorization or b"").partition(b" ")
+        try:
+            if scheme.lower() == b"bearer":
+                return rest.decode("ascii")
+            if scheme.lower() == b"basic":
+                user, _, password = base64.b64decode(rest, validate=True).decode("ascii").partition(":")
+                return user or password
+        except (UnicodeDecodeError, binascii.Error) as error:
+            raise Problem(ProblemKind.UNAUTHENTICATED) from error
+        raise Problem(ProblemKind.UNAUTHENTICATED)
+
+    def refuse(self, problem: Problem, request_id: str) -> Reply:
+        """The answer to a problem found before the operation ran."""
+        status, message = PROBLEMS[problem.kind]
+        headers = list(problem.headers)
+        if problem.kind is ProblemKind.UNAUTHENTICATED:
+            headers.append(("WWW-Authenticate", 'Bearer realm="recaudo"'))
+            headers.append(("WWW-Authenticate", 'Basic realm="recaudo", charset="UTF-8"'))
+        return error_reply(status, problem.kind.value, message, headers=headers)
+
+    def answer_error(self, error: Exception, request: ApiRequest) -> Reply | None:
+        """The answer to an error that an operation raised."""
+        match error:
+            case InvalidError():
+                return error_reply(422, "validation_error", str(error), field=error.field)
+            case NotFoundError():
+                return error_reply(404, "not_found", "There is no such object.")
+            case NotATestAccountError():
+                return error_reply(403, "test_accounts_only", "Only test accounts can do this.")
+            case GatewayNotAllowedError():
+                return error_reply(409, "method_not_allowed_here", "This payment does not take that method.")
+            case RefusedError():
+                return error_reply(409, error.refusal.value, REFUSALS.get(error.refusal, error.refusal.value))
+            case _:
+                return None

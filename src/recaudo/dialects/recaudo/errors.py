@@ -1,0 +1,54 @@
+"""Errors of our own additions: a code to program against and plain words for developers."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from recaudo.domain.states import Refusal
+from recaudo.edge.http import Reply
+from recaudo.edge.problems import ProblemKind
+
+PROBLEMS: Mapping[ProblemKind, tuple[int, str]] = {
+    ProblemKind.BODY_TOO_LARGE: (413, "The body is larger than 1 MiB."),
+    ProblemKind.UNAUTHENTICATED: (401, "The API key is missing, unknown or revoked."),
+    ProblemKind.ACCOUNT_INACTIVE: (403, "The account is suspended."),
+    ProblemKind.FORBIDDEN: (403, "Use a secret key (sk_...)."),
+    ProblemKind.TOO_MANY_REQUESTS: (429, "Too many requests; wait as Retry-After says."),
+    ProblemKind.ROUTE_NOT_FOUND: (404, "There is no such path."),
+    ProblemKind.METHOD_NOT_ALLOWED: (405, "The path does not take this method; see Allow."),
+    ProblemKind.UNSUPPORTED_MEDIA_TYPE: (415, "Send Content-Type: application/json."),
+    ProblemKind.MALFORMED_JSON: (400, "The body must be one JSON object in UTF-8."),
+    ProblemKind.KEY_MISSING: (422, "The Idempotency-Key header is required."),
+    ProblemKind.KEY_MALFORMED: (422, "The Idempotency-Key header must have 1 to 255 printable ASCII characters."),
+    ProblemKind.KEY_IN_PROGRESS: (409, "Another request with this key is running."),
+    ProblemKind.UNAVAILABLE: (503, "The server is starting, stopping, or its database is away."),
+    ProblemKind.INTERNAL_ERROR: (500, "A fault of the server. Nothing was written."),
+}
+
+REFUSALS: Mapping[Refusal, str] = {
+    Refusal.COLLECTION_PAID: "It is paid already.",
+    Refusal.COLLECTION_CANCELLED: "It was cancelled.",
+    Refusal.COLLECTION_EXPIRED: "Its time is over.",
+    Refusal.INVOICE_PAID: "The invoice is paid already.",
+    Refusal.INVOICE_VOID: "The invoice was withdrawn.",
+    Refusal.INVOICE_UNCOLLECTIBLE: "The invoice is marked as uncollectible.",
+    Refusal.ATTEMPT_IN_PROGRESS: "An earlier attempt is not decided yet; send again=true to pay all the same.",
+    Refusal.AMOUNT_NOT_ALLOWED: "This amount is not allowed for the next part.",
+}
+
+
+class InvalidError(Exception):
+    """A field that cannot be used."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def error_reply(
+    status: int, code: str, message: str, *, field: str | None = None, headers: Sequence[tuple[str, str]] = ()
+) -> Reply:
+    """`{code, message, errors}`; `errors` names the field at fault, if one is."""
+    errors = [] if field is None else [{"field": field, "message": message}]
+    body = {"code": code, "message": message, "errors": errors}
+    return Reply(status=status, body=msgspec.json.encode(body), headers=headers)

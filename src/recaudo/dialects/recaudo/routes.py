@@ -1,0 +1,98 @@
+"""Operations of our own additions: a test account's clock, and paying in the sandbox without a page."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from recaudo.dialects.recaudo.errors import InvalidError
+from recaudo.dialects.recaudo.parse import parse_clock, parse_sandbox_payment
+from recaudo.domain.model import Account, payable_now
+from recaudo.edge.auth import Authenticator
+from recaudo.edge.http import Reply
+from recaudo.edge.routing import ApiRequest, Route
+from recaudo.store.views import view_collection
+from recaudo.usecases import attempts, merchants
+from recaudo.usecases.attempts import StartAttempt
+from recaudo.usecases.core import Core, NotFoundError
+
+
+class Operations:
+    """Handlers of the routes, over one core."""
+
+    def __init__(self, core: Core, authenticator: Authenticator) -> None:
+        self._core = core
+        self._authenticator = authenticator
+
+    async def get_clock(self, request: ApiRequest) -> Reply:
+        """GET /clock: the account's present."""
+        return _ok(_clock(self._core.now(request.account)))
+
+    async def move_clock(self, request: ApiRequest) -> Reply:
+        """PUT /clock: move a test account's clock forward."""
+        wanted = parse_clock(request.body or {}, self._core.now(request.account))
+        now = await merchants.move_clock(self._core, request.account, wanted)
+        self._authenticator.forget(request.account.id)
+        return _ok(_clock(now))
+
+    async def pay_in_sandbox(self, request: ApiRequest) -> Reply:
+        """POST /sandbox/payments/{id}: what a payer would do on the page, for test accounts."""
+        account, collection_id = request.account, _id(request)
+        if not account.is_test:
+            raise merchants.NotATestAccountError
+        command = parse_sandbox_payment(request.body or {}, account.currency)
+        amount_minor = command.amount_minor
+        if amount_minor is None:
+            amount_minor = await self._owed_minor(account, collection_id)
+        attempt = await attempts.start(
+            self._core,
+            account,
+            StartAttempt(
+                collection_id=collection_id,
+                amount_minor=amount_minor,
+                gateway="sandbox",
+                method=command.method,
+                once_key=request.once_key or secrets.token_urlsafe(18),
+                again=command.again,
+                gateway_data={"outcome": command.outcome},
+            ),
+        )
+        return _ok({"payment_intent_id": str(attempt.id), "payment_id": str(collection_id), "state": attempt.state})
+
+    async def _owed_minor(self, account: Account, collection_id: UUID) -> int:
+        async with self._core.database.connection() as connection:
+            view = await view_collection(connection, account.id, collection_id)
+        if view is None:
+            raise NotFoundError
+        allowed = payable_now(view.invoice, view.collection)
+        if allowed is None:
+            raise InvalidError("amount", "The payment has an open amount: say how much to pay.")
+        return allowed.balance_minor
+
+
+def routes(operations: Operations) -> Sequence[Route]:
+    """Every operation."""
+    o = operations
+    return (
+        Route(method="GET", path="/clock", handler=o.get_clock, operation_id="getClock", summary="Read the account's clock", tag="clock"),
+        Route(method="PUT", path="/clock", handler=o.move_clock, operation_id="moveClock", summary="Move a test account's clock forward", tag="clock", body="required"),
+        Route(method="POST", path="/sandbox/payments/{payment_id}", handler=o.pay_in_sandbox, operation_id="payInSandbox", summary="Pay a test payment without its page", tag="sandbox", body="optional", once="optional"),
+    )  # fmt: skip
+
+
+def _id(request: ApiRequest) -> UUID:
+    try:
+        return UUID(request.params[0])
+    except ValueError:
+        raise NotFoundError from None
+
+
+def _clock(now: datetime) -> dict[str, Any]:
+    return {"now": now.isoformat(timespec="microseconds")[:26] + "Z"}
+
+
+def _ok(body: object) -> Reply:
+    return Reply(status=200, body=msgspec.json.encode(body))

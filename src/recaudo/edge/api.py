@@ -1,0 +1,161 @@
+"""The order of checks that the wire specifications ask for (section 1.5 of each), around a dialect's handlers.
+
+The first check that fails answers: size, authentication, account, rate, path, method, content type, JSON,
+idempotency key. Then the handler, which knows what the request means.
+"""
+
+import time
+from typing import Protocol
+
+from recaudo.domain.model import Account
+from recaudo.edge.auth import Authenticator
+from recaudo.edge.bodies import MalformedJsonError, decode_object
+from recaudo.edge.http import Receive, Reply, Scope, Send, header, query_of, read_body, send_reply
+from recaudo.edge.limits import RateLimiter
+from recaudo.edge.observe import Observer, new_request_id
+from recaudo.edge.problems import Problem, ProblemKind
+from recaudo.edge.routing import ApiRequest, Route, Router
+from recaudo.store.database import DatabaseAwayError, LockTimeoutError
+from recaudo.store.writer import QueueFullError
+
+BODY_BYTES_MAX = 1024 * 1024
+KEY_CHARS_MAX = 255
+
+
+class Dialect(Protocol):
+    """What the pipeline asks of a dialect."""
+
+    name: str
+    router: Router
+    key_headers: tuple[bytes, ...]
+
+    def read_key(self, authorization: bytes | None) -> str:
+        """The API key in an Authorization header. Raises Problem UNAUTHENTICATED."""
+        ...
+
+    def refuse(self, problem: Problem, request_id: str) -> Reply:
+        """The dialect's answer to a problem."""
+        ...
+
+    def answer_error(self, error: Exception, request: ApiRequest) -> Reply | None:
+        """The dialect's answer to an error of a handler; None when it is none that the dialect knows."""
+        ...
+
+
+class Api:
+    """A dialect as an ASGI application."""
+
+    def __init__(
+        self, dialect: Dialect, *, authenticator: Authenticator, limiter: RateLimiter, observer: Observer, base_url: str
+    ) -> None:
+        self._dialect = dialect
+        self._authenticator = authenticator
+        self._limiter = limiter
+        self._observer = observer
+        self._base_url = base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
+        """Answer one request. `path` is the path below the mount, such as /invoices."""
+        started_s = time.monotonic()
+        request_id = new_request_id()
+        method: str = scope["method"]
+        route: Route | None = None
+        try:
+            body = await read_body(scope, receive, bytes_max=BODY_BYTES_MAX)
+            account = await self._authenticate(scope, started_s)
+            route, params = self._dialect.router.find(method, path)
+            request = ApiRequest(
+                account=account,
+                route=route,
+                path=path.rstrip("/"),
+                params=params,
+                query=query_of(scope),
+                body=_parse(scope, route, body),
+                once_key=self._once_key(scope, route),
+                request_id=request_id,
+                base_url=self._base_url,
+            )
+            reply = await self._handle(request)
+        except Problem as problem:
+            reply = self._dialect.refuse(problem, request_id)
+        except (DatabaseAwayError, QueueFullError) as error:
+            self._observer.warn("unavailable", request_id=request_id, reason=str(error))
+            reply = self._dialect.refuse(_unavailable(), request_id)
+        except Exception as error:  # noqa: BLE001 - the last resort: logged in full, answered without detail
+            self._observer.fail(error, request_id=request_id)
+            reply = self._dialect.refuse(Problem(ProblemKind.INTERNAL_ERROR), request_id)
+        await send_reply(send, reply, request_id=request_id, head=method == "HEAD")
+        self._observer.request(
+            dialect=self._dialect.name,
+            method=method,
+            route=route.path if route else "",
+            status=reply.status,
+            seconds=time.monotonic() - started_s,
+            request_id=request_id,
+        )
+
+    async def _authenticate(self, scope: Scope, monotonic_s: float) -> Account:
+        key = self._dialect.read_key(header(scope, b"authorization"))
+        account = await self._authenticator.account(key, monotonic_s=monotonic_s)
+        wait_s = self._limiter.wait_s(
+            account.id, per_second=account.rate_per_second, burst=account.rate_burst, monotonic_s=monotonic_s
+        )
+        if wait_s:
+            raise Problem(ProblemKind.TOO_MANY_REQUESTS, headers=[("Retry-After", str(wait_s))])
+        return account
+
+    def _once_key(self, scope: Scope, route: Route) -> str | None:
+        if route.once == "none":
+            return None
+        values = [v for name in self._dialect.key_headers if (v := header(scope, name)) is not None]
+        if not values:
+            if route.once == "required":
+                raise Problem(ProblemKind.KEY_MISSING)
+            return None
+        value = values[0]
+        printable = all(0x20 <= byte <= 0x7E for byte in value)
+        if not 0 < len(value) <= KEY_CHARS_MAX or not printable or not value.strip() or len(set(values)) > 1:
+            raise Problem(ProblemKind.KEY_MALFORMED)
+        return value.decode("ascii")
+
+    async def _handle(self, request: ApiRequest) -> Reply:
+        try:
+            return await request.route.handler(request)
+        except LockTimeoutError as error:
+            if request.once_key is None:
+                raise _unavailable() from error
+            raise Problem(ProblemKind.KEY_IN_PROGRESS, headers=[("Retry-After", "1")]) from error
+        except Exception as error:
+            reply = self._dialect.answer_error(error, request)
+            if reply is None:
+                raise
+            return reply
+
+
+def _unavailable() -> Problem:
+    return Problem(ProblemKind.UNAVAILABLE, headers=[("Retry-After", "1")])
+
+
+def _parse(scope: Scope, route: Route, body: bytes) -> dict[str, object] | None:
+    """The body as an object; None when there is none and none is needed."""
+    if route.body == "none":
+        return None
+    if not body:
+        if route.body == "required":
+            raise Problem(ProblemKind.MALFORMED_JSON)
+        return None
+    if not _is_json(header(scope, b"content-type")):
+        raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE)
+    try:
+        return decode_object(body)
+    except MalformedJsonError as error:
+        raise Problem(ProblemKind.MALFORMED_JSON) from error
+
+
+def _is_json(content_type: bytes | None) -> bool:
+    if content_type == b"application/json":
+        return True
+    if content_type is None:
+        return False
+    media, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+    return media == b"application/json" and all(p in {b"", b"charset=utf-8", b'charset="utf-8"'} for p in parameters)

@@ -1,0 +1,62 @@
+"""Who asks: a key's account, cached for moments so that the hot path does not look it up each time."""
+
+from collections import OrderedDict
+from uuid import UUID
+
+from recaudo.domain.model import Account
+from recaudo.edge.problems import Problem, ProblemKind
+from recaudo.store.accounts import ApiKey, find_key
+from recaudo.store.database import Database
+
+# A revoked key or a changed setting works on for at most this long.
+LIVE_CACHE_S = 5.0
+# Test accounts move their clocks, and other server processes should see it soon.
+TEST_CACHE_S = 0.5
+CACHE_ENTRIES_MAX = 10_000
+KEY_CHARS_MAX = 200
+
+
+class Authenticator:
+    """Finds what a key opens."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._cache: OrderedDict[str, tuple[float, ApiKey | None]] = OrderedDict()
+
+    async def account(self, key: str, *, monotonic_s: float) -> Account:
+        """The account a secret key opens.
+
+        Raises Problem UNAUTHENTICATED for a key nobody has, FORBIDDEN for a public key, ACCOUNT_INACTIVE.
+        """
+        if not 0 < len(key) <= KEY_CHARS_MAX or " " in key:
+            raise Problem(ProblemKind.UNAUTHENTICATED)
+        cached = self._cache.get(key)
+        if cached is not None and cached[0] > monotonic_s:
+            return _opened(cached[1])
+        async with self._database.connection() as connection:
+            found = await find_key(connection, key)
+        self._remember(key, found, monotonic_s)
+        return _opened(found)
+
+    def forget(self, account_id: UUID) -> None:
+        """Look an account up again at its next request."""
+        for key, (_, found) in list(self._cache.items()):
+            if found is not None and found.account.id == account_id:
+                del self._cache[key]
+
+    def _remember(self, key: str, found: ApiKey | None, monotonic_s: float) -> None:
+        seconds = TEST_CACHE_S if found is not None and found.account.is_test else LIVE_CACHE_S
+        self._cache[key] = (monotonic_s + seconds, found)
+        self._cache.move_to_end(key)
+        if len(self._cache) > CACHE_ENTRIES_MAX:
+            self._cache.popitem(last=False)
+
+
+def _opened(found: ApiKey | None) -> Account:
+    if found is None or found.revoked:
+        raise Problem(ProblemKind.UNAUTHENTICATED)
+    if not found.account.active:
+        raise Problem(ProblemKind.ACCOUNT_INACTIVE)
+    if found.kind != "secret":
+        raise Problem(ProblemKind.FORBIDDEN)
+    return found.account

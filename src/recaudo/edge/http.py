@@ -1,0 +1,95 @@
+"""Requests and replies of the JSON APIs, over bare ASGI.
+
+Measured on the create request: a framework's own request handling costs as much as all of ours (docs/decisions/0002).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+
+from recaudo.edge.problems import Problem, ProblemKind
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+IGNORED_FIELDS_MAX = 20
+# More query parameters than this are nobody's list request.
+QUERY_PARAMETERS_MAX = 100
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer: finished bytes and what goes with them."""
+
+    status: int
+    body: bytes = b""
+    headers: Sequence[tuple[str, str]] = ()
+    content_type: str = "application/json; charset=utf-8"
+
+
+async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
+    """The whole body. Raises Problem BODY_TOO_LARGE as soon as it is known to be above `bytes_max`."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > bytes_max:
+        raise Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > bytes_max:
+            raise Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+        return body
+    chunks = [body]
+    size = len(body)
+    while message.get("more_body"):
+        if size > bytes_max:
+            raise Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+    if size > bytes_max:
+        raise Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+    return b"".join(chunks)
+
+
+async def send_reply(send: Send, reply: Reply, *, request_id: str, head: bool = False) -> None:
+    """Send an answer. HEAD gets the headers of GET and no body."""
+    headers = [(b"recaudo-request-id", request_id.encode())]
+    if reply.status != 204:
+        headers.append((b"content-type", reply.content_type.encode()))
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+    for name, value in reply.headers:
+        headers.append((name.lower().encode(), value.encode("latin-1")))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header with this lower-case name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value
+    return None
+
+
+def query_of(scope: Scope) -> list[tuple[str, str]]:
+    """The query's parameters in order, blank ones included."""
+    raw: bytes = scope["query_string"]
+    if not raw:
+        return []
+    text = raw.decode("utf-8", errors="replace")
+    return parse_qsl(text, keep_blank_values=True, max_num_fields=QUERY_PARAMETERS_MAX)
+
+
+def ignored_header(paths: Sequence[str]) -> list[tuple[str, str]]:
+    """The header that names what was sent and not understood (wire specifications, section 1.3)."""
+    if not paths:
+        return []
+    shown = [quote(path, safe="_.[]-") for path in paths[:IGNORED_FIELDS_MAX]]
+    if len(paths) > IGNORED_FIELDS_MAX:
+        shown.append("...")
+    return [("Recaudo-Ignored-Fields", ",".join(shown))]

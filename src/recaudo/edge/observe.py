@@ -1,0 +1,95 @@
+"""What the server tells of itself: one JSON line per request, errors with their trace, metrics.
+
+Nothing secret reaches a log: lines hold routes (never paths with ids in them, queries, headers or bodies), statuses,
+times and request ids.
+"""
+
+import os
+import sys
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+def new_request_id() -> str:
+    """Unique per request; people quote it to the operator."""
+    return os.urandom(10).hex()
+
+
+class Observer:
+    """Logs and counts what happens at the edge."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._log: Any = structlog.get_logger("recaudo.http")
+        self._requests = Counter(
+            "recaudo_http_requests_total",
+            "Requests answered.",
+            ("dialect", "method", "route", "status"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "recaudo_http_request_seconds",
+            "Time from the first byte of a request to its answer.",
+            ("dialect", "method", "route"),
+            registry=registry,
+            buckets=_LATENCY_BUCKETS_S,
+        )
+        self._children: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
+
+    def request(self, *, dialect: str, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+        """One request was answered."""
+        method = method if method in _METHODS else "OTHER"
+        key = (dialect, method, route, status)
+        found = self._children.get(key)
+        if found is None:
+            # Route patterns and statuses are few, so this table stays small.
+            found = (
+                self._requests.labels(dialect, method, route, str(status)),
+                self._seconds.labels(dialect, method, route),
+            )
+            self._children[key] = found
+        counter, histogram = found
+        counter.inc()
+        histogram.observe(seconds)
+        self._log.info(
+            "request",
+            dialect=dialect,
+            method=method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            request_id=request_id,
+        )
+
+    def warn(self, what: str, **facts: object) -> None:
+        """Something is not as it should be, and the server copes."""
+        self._log.warning(what, **facts)
+
+    def fail(self, error: Exception, *, request_id: str) -> None:
+        """A fault of the server: told in full, here only."""
+        self._log.error("internal_error", request_id=request_id, exc_info=error)
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on standard error, from `level` on. `level` is debug, info, warning or error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(serializer=_to_json),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _to_json(line: Any, **_: object) -> bytes:  # noqa: ANN401 - anything a line may hold
+    return msgspec.json.encode(line, enc_hook=str)

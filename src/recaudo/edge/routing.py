@@ -1,0 +1,84 @@
+"""Routes of a JSON API as a table, and finding one by method and path."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from recaudo.domain.model import Account
+from recaudo.edge.http import Reply
+from recaudo.edge.problems import Problem, ProblemKind
+
+Need = Literal["required", "optional", "none"]
+
+
+class ApiRequest(msgspec.Struct, kw_only=True):
+    """A request that passed every check before its meaning: who, what, with which key."""
+
+    account: Account
+    route: "Route"
+    path: str  # without mount, query and trailing slash
+    params: Sequence[str]
+    query: list[tuple[str, str]]
+    body: dict[str, Any] | None
+    once_key: str | None
+    request_id: str
+    base_url: str
+
+
+Handler = Callable[[ApiRequest], Awaitable[Reply]]
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation: how it is reached, what it needs, and what the documentation says of it."""
+
+    method: str
+    path: str  # as /invoices/{id}
+    handler: Handler
+    operation_id: str
+    summary: str
+    tag: str
+    body: Need = "none"
+    once: Need = "none"
+    docs: dict[str, Any] = {}
+
+
+class Router:
+    """Finds routes by their segments; `{...}` stands for any one segment."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = tuple(routes)
+        self._root: dict[str, Any] = {}
+        for route in routes:
+            node = self._root
+            for segment in _segments(route.path):
+                node = node.setdefault("*" if segment.startswith("{") else segment, {})
+            node.setdefault("", {})[route.method] = route
+
+    def find(self, method: str, path: str) -> tuple[Route, list[str]]:
+        """The route and the segments its placeholders stand for.
+
+        Raises Problem ROUTE_NOT_FOUND, or METHOD_NOT_ALLOWED with the header that names what is.
+        """
+        node = self._root
+        params: list[str] = []
+        for segment in _segments(path):
+            step = node.get(segment) if segment not in {"", "*"} else None
+            if step is None:
+                step = node.get("*")
+                params.append(segment)
+            if step is None or segment == "":
+                raise Problem(ProblemKind.ROUTE_NOT_FOUND)
+            node = step
+        methods: dict[str, Route] | None = node.get("")
+        if methods is None:
+            raise Problem(ProblemKind.ROUTE_NOT_FOUND)
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            allow = sorted({*methods, *(["HEAD"] if "GET" in methods else [])})
+            raise Problem(ProblemKind.METHOD_NOT_ALLOWED, headers=[("Allow", ", ".join(allow))])
+        return route, params
+
+
+def _segments(path: str) -> list[str]:
+    return path.strip("/").split("/")

@@ -1,0 +1,1 @@
+"""Payment gateways: one file each, behind the port of usecases/ports.py."""

@@ -1,0 +1,1 @@
+"""The loops that claim due work and perform it."""

@@ -1,0 +1,88 @@
+"""Due work is claimed in batches, performed concurrently, and given back when it fails.
+
+Every process may run these loops: a claim is exact, and a worker that dies loses its lease by time.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from recaudo.store.database import DatabaseAwayError
+from recaudo.store.due import Claimed
+from recaudo.usecases import due
+from recaudo.usecases.core import Core
+from recaudo.worker.backoff import wait_after
+
+BATCH_MAX = 50
+IDLE_S = 1.0
+AWAY_S = 2.0
+
+_log: Any = structlog.get_logger("recaudo.worker")
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One kind of due work: the table that holds it and what to do with a row."""
+
+    table: str
+    perform: Callable[[Core, Claimed], Awaitable[None]]
+
+
+JOBS: Sequence[Job] = (Job("collection", due.expire), Job("attempt", due.ask))
+
+
+async def run(core: Core, stop: asyncio.Event) -> None:
+    """Run every loop until `stop` is set; what is being performed then is finished first."""
+    await asyncio.gather(*(_loop(core, job, stop) for job in JOBS))
+
+
+async def drain(core: Core) -> int:
+    """Perform what is due now until nothing is; returns how many rows were performed."""
+    done = 0
+    while True:
+        counts = [await _once(core, job) for job in JOBS]
+        if not any(counts):
+            return done
+        done += sum(counts)
+
+
+async def _loop(core: Core, job: Job, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            performed = await _once(core, job)
+            pause_s = 0.0 if performed == BATCH_MAX else IDLE_S
+        except DatabaseAwayError as error:
+            _log.warning("database_away", table=job.table, reason=str(error))
+            pause_s = AWAY_S
+        except Exception as error:  # noqa: BLE001 - a loop that dies is a worker that silently does not run
+            _log.error("loop_failed", table=job.table, exc_info=error)
+            pause_s = AWAY_S
+        await _pause(stop, pause_s)
+
+
+async def _once(core: Core, job: Job) -> int:
+    claimed = await due.claim_due(core, job.table, limit=BATCH_MAX)
+    await asyncio.gather(*(_perform(core, job, row) for row in claimed))
+    return len(claimed)
+
+
+async def _perform(core: Core, job: Job, row: Claimed) -> None:
+    try:
+        await job.perform(core, row)
+    except Exception as error:  # noqa: BLE001 - told, noted on the row, and tried again later
+        _log.error("due_work_failed", table=job.table, id=str(row.id), tries=row.tries, exc_info=error)
+        until = core.clock.now() + wait_after(row.tries)
+        await due.give_back(core, job.table, row, until=until, error=f"{type(error).__name__}: {error}")
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    if seconds <= 0:
+        await asyncio.sleep(0)
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
