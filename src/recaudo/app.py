@@ -12,7 +12,6 @@ import ctypes
 import os
 import signal
 import sys
-
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -44,9 +43,9 @@ DUE_STUCK_S = 300
 _WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
 
 _NEUTRAL_401 = (
-    '{"message":"Falta el encabezado Authorization. Use \'Authorization: Bearer <clave>\' (OnePay) o '
-    '\'Authorization: Basic <base64(clave:)>\' (Treli).","code_name":"unauthenticated"}'
-).encode()
+    b'{"message":"Falta el encabezado Authorization. Use \'Authorization: Bearer <clave>\' (OnePay) o '
+    b'\'Authorization: Basic <base64(clave:)>\' (Treli).","code_name":"unauthenticated"}'
+)
 
 _log: Any = structlog.get_logger("recaudo.app")
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Generator
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
@@ -319,6 +319,6 @@ def _tell(text: str) -> None:
     console.print(f"[dim]{text}[/dim]", highlight=False)
 
 
-def _fail(text: str) -> Any:  # noqa: ANN401 - never returns
+def _fail(text: str) -> NoReturn:
     console.print(f"[red]recaudo:[/red] {text}", highlight=False)
     raise typer.Exit(1)

@@ -96,7 +96,7 @@ class Life:
 
     # Commands
 
-    def replace(self, **fields: Any) -> Change:  # noqa: ANN401 - Invoice's own fields
+    def replace(self, **fields: Any) -> Change:
         return self.keep(replacing.replace(self.case(), fields, self.moment))
 
     def withdraw(self, reason: str = "DELETE_FROM_PROVIDER") -> Change:
@@ -188,7 +188,7 @@ class Life:
 
 
 def an_invoice(
-    amount: int | None = 100, *, expires_at: datetime | None = None, now: datetime = NOON, **fields: Any  # noqa: ANN401
+    amount: int | None = 100, *, expires_at: datetime | None = None, now: datetime = NOON, **fields: Any
 ) -> Life:
     """An invoice that was just opened, with its collection."""
     moment = a_moment(now)
@@ -216,7 +216,7 @@ def an_invoice(
     return Life(invoice, moment, expires_at=expires_at)
 
 
-def a_request(amount: int | None = 100, *, expires_at: datetime | None = None, **fields: Any) -> Life:  # noqa: ANN401
+def a_request(amount: int | None = 100, *, expires_at: datetime | None = None, **fields: Any) -> Life:
     """A stand-alone request to pay; without an amount the payer types it."""
     return an_invoice(amount, expires_at=expires_at, kind=InvoiceKind.REQUEST, **fields)
 
@@ -238,24 +238,24 @@ def in_instalments(*amounts: int) -> tuple[Life, list[Collection]]:
     return life, instalments
 
 
-def in_parts(min_minor: int = 10, **fields: Any) -> PartialRule:  # noqa: ANN401 - PartialRule's fields
+def in_parts(min_minor: int = 10, **fields: Any) -> PartialRule:
     """A rule that allows paying in parts."""
     return PartialRule(min_minor=min_minor, **fields)
 
 
-def succeeded(amount_minor: int, tx: str = "tx-1", **fields: Any) -> Fact:  # noqa: ANN401 - Fact's fields
+def succeeded(amount_minor: int, tx: str = "tx-1", **fields: Any) -> Fact:
     return a_fact(FactState.SUCCEEDED, amount_minor, tx, **fields)
 
 
-def failed(tx: str = "tx-1", **fields: Any) -> Fact:  # noqa: ANN401 - Fact's fields
+def failed(tx: str = "tx-1", **fields: Any) -> Fact:
     return a_fact(FactState.FAILED, 100, tx, **fields)
 
 
-def processing(tx: str = "tx-1", **fields: Any) -> Fact:  # noqa: ANN401 - Fact's fields
+def processing(tx: str = "tx-1", **fields: Any) -> Fact:
     return a_fact(FactState.PROCESSING, 100, tx, **fields)
 
 
-def a_fact(state: FactState, amount_minor: int, tx: str, **fields: Any) -> Fact:  # noqa: ANN401 - Fact's fields
+def a_fact(state: FactState, amount_minor: int, tx: str, **fields: Any) -> Fact:
     return Fact(gateway_tx_id=tx, state=state, amount_minor=amount_minor, currency="COP", **fields)
 
 

@@ -269,7 +269,11 @@ def test_late_money_that_covers_what_the_current_collection_still_asks_closes_it
     life.pay(40)
     change = life.pay(60, on=superseded(life))
     assert told(change) == ["attempt.succeeded", "collection.paid", "invoice.paid"]
-    assert (life.current.state, life.current.amount_minor, life.current.received_minor) == (CollectionState.PAID, 40, 40)
+    assert (life.current.state, life.current.amount_minor, life.current.received_minor) == (
+        CollectionState.PAID,
+        40,
+        40,
+    )
 
 
 def test_late_money_lowers_a_current_collection_that_already_has_a_part():

@@ -360,9 +360,10 @@ def test_an_interrupted_first_start_is_done_over(home, initdb_too):
 
 
 def test_a_deleted_home_ends_its_server(home):
-    with open_embedded(home):
+    with open_embedded(home) as handle:
         delete(home)
         wait_until(lambda: stopped(home))
+        handle.close(wait_s=1)
 
 
 def test_a_deleted_home_can_be_opened_anew_at_once(home):

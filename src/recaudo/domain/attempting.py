@@ -85,18 +85,22 @@ def conclude(
 ) -> Change | None:
     """Apply what the gateway said. `booked` are the transaction ids that already have a receipt.
 
-    Several approved transactions are all booked; a later failure of another transaction changes nothing. Returns
-    None when the answer tells nothing new. `ask_at` is when to ask again if the outcome stays open.
+    Several approved transactions are all booked, each once; the attempt's state is the best of its transactions, so a
+    declined one does not end it while another is pending. Returns None when the answer tells nothing new. `ask_at` is
+    when to ask again if the outcome stays open.
     """
     draft = Draft.of(case, moment)
-    news = [f for f in answer.facts if f.state is FactState.SUCCEEDED and f.gateway_tx_id not in booked]
-    state = _best_state(attempt, answer)
-    if not news and state is attempt.state:
+    approved = {f.gateway_tx_id: f for f in answer.facts if f.state is FactState.SUCCEEDED}
+    news = [f for f in approved.values() if f.gateway_tx_id not in booked]
+    known = _known_transactions(attempt, answer)
+    state = _best_state(attempt, answer, known)
+    if not news and state is attempt.state and (state in _DECIDED or known == _transactions(attempt)):
         return None
     changed = _moved(attempt, answer, state, news, moment=moment, ask_at=ask_at if state in IN_PROGRESS else None)
+    changed = msgspec.structs.replace(changed, gateway_data={**attempt.gateway_data, _TRANSACTIONS: known})
     draft.add_attempt(changed)
     _count_open(draft, was=attempt, now=changed)
-    if changed.state is not attempt.state:
+    if changed.state is not attempt.state or not news:
         _tell(draft, changed)
     for fact in news:
         assert fact.currency == case.invoice.currency, "another currency goes to suspense before it gets here"
@@ -112,26 +116,43 @@ def conclude(
     return draft.finish()
 
 
-def _best_state(attempt: Attempt, answer: Answer) -> AttemptState:
+_DECIDED = frozenset({AttemptState.SUCCEEDED, AttemptState.REFUNDED, AttemptState.DISPUTED})
+
+# Where an attempt keeps what was last known of each of its transactions. Reports arrive late and in any order: of one
+# transaction the furthest counts, of an attempt the transaction that promises most (gateways spec 1.8).
+_TRANSACTIONS = "transactions"
+_FURTHEST = (FactState.PROCESSING, FactState.FAILED, FactState.SUCCEEDED)
+_BEST = (FactState.FAILED, FactState.PROCESSING, FactState.SUCCEEDED)
+
+
+def _transactions(attempt: Attempt) -> dict[str, str]:
+    return attempt.gateway_data.get(_TRANSACTIONS, {})
+
+
+def _known_transactions(attempt: Attempt, answer: Answer) -> dict[str, str]:
+    """The state of each of the attempt's transactions once the answer is counted in."""
+    known = dict(_transactions(attempt))
+    for fact in answer.facts:
+        before = FactState(known.get(fact.gateway_tx_id, FactState.PROCESSING))
+        known[fact.gateway_tx_id] = max(before, fact.state, key=_FURTHEST.index).value
+    return known
+
+
+def _best_state(attempt: Attempt, answer: Answer, known: dict[str, str]) -> AttemptState:
     """The best of the attempt's transactions, as far as the attempt may still move there."""
-    states = {f.state for f in answer.facts}
-    if FactState.SUCCEEDED in states:
-        best = AttemptState.SUCCEEDED
-    elif FactState.PROCESSING in states:
-        best = AttemptState.PROCESSING
-    elif FactState.FAILED in states:
-        best = AttemptState.FAILED
-    elif answer.unknown:
-        best = AttemptState.UNKNOWN
+    if answer.facts:
+        best = AttemptState(max(map(FactState, known.values()), key=_BEST.index).value)
     else:
-        return attempt.state
+        best = AttemptState.UNKNOWN if answer.unknown else attempt.state
     return best if best in ATTEMPT_MOVES[attempt.state] else attempt.state
 
 
 def _moved(
     attempt: Attempt, answer: Answer, state: AttemptState, news: list[Fact], *, moment: Moment, ask_at: datetime | None
 ) -> Attempt:
-    last = news[-1] if news else next(iter(reversed(answer.facts)), None)
+    """The attempt in its new state, showing the last transaction that put it there."""
+    decisive = news or [f for f in answer.facts if f.state.value == state.value]
+    last = decisive[-1] if decisive else None
     failed = state is AttemptState.FAILED
     return msgspec.structs.replace(
         attempt,

@@ -40,7 +40,15 @@ def receive(
     _fix_open_amount(draft, collection_id, amount_minor)
     applied_minor = min(amount_minor, _takes_minor(draft))
     excess_minor = amount_minor - applied_minor
-    receipt = _receipt(draft, collection_id, attempt, amount_minor, gateway, gateway_tx_id, method)
+    receipt = _receipt(
+        draft,
+        collection_id,
+        attempt,
+        amount_minor=amount_minor,
+        gateway=gateway,
+        gateway_tx_id=gateway_tx_id,
+        method=method,
+    )
     draft.add_receipt(receipt)
     _book(draft, receipt, applied_minor=applied_minor, excess_minor=excess_minor)
     draft.set_invoice(received_minor=draft.invoice.received_minor + applied_minor)
@@ -94,6 +102,7 @@ def _receipt(
     draft: Draft,
     collection_id: UUID,
     attempt: Attempt | None,
+    *,
     amount_minor: int,
     gateway: str,
     gateway_tx_id: str,

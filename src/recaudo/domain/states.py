@@ -138,12 +138,13 @@ COLLECTION_COMMANDS: Final[Mapping[tuple[CollectionState, CollectionCommand], Re
 
 _A = AttemptState
 
-# What a gateway may report next. A failed attempt may later be reported as succeeded: accept it.
+# What a gateway may report next. A failed attempt may later be reported as succeeded: accept it. It is processing again
+# when the payer retries inside the gateway's own page: another transaction under the same reference.
 ATTEMPT_MOVES: Final[Mapping[AttemptState, frozenset[AttemptState]]] = {
     _A.CREATED: frozenset({_A.PROCESSING, _A.UNKNOWN, _A.SUCCEEDED, _A.FAILED}),
     _A.PROCESSING: frozenset({_A.UNKNOWN, _A.SUCCEEDED, _A.FAILED}),
     _A.UNKNOWN: frozenset({_A.PROCESSING, _A.SUCCEEDED, _A.FAILED}),
-    _A.FAILED: frozenset({_A.SUCCEEDED}),
+    _A.FAILED: frozenset({_A.PROCESSING, _A.SUCCEEDED}),
     _A.SUCCEEDED: frozenset({_A.REFUNDED, _A.DISPUTED}),
     _A.DISPUTED: frozenset({_A.SUCCEEDED, _A.REFUNDED}),
     _A.REFUNDED: frozenset(),

@@ -5,6 +5,7 @@ idempotency key. Then the handler, which knows what the request means.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from recaudo.domain.model import Account
@@ -27,7 +28,7 @@ class Dialect(Protocol):
 
     name: str
     router: Router
-    key_headers: tuple[bytes, ...]
+    key_headers: Sequence[bytes]
 
     def read_key(self, authorization: bytes | None) -> str:
         """The API key in an Authorization header. Raises Problem UNAUTHENTICATED."""

@@ -75,7 +75,7 @@ class Router:
             raise Problem(ProblemKind.ROUTE_NOT_FOUND)
         route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
-            allow = sorted({*methods, *(["HEAD"] if "GET" in methods else [])})
+            allow = sorted([*methods, "HEAD"] if "GET" in methods else methods)
             raise Problem(ProblemKind.METHOD_NOT_ALLOWED, headers=[("Allow", ", ".join(allow))])
         return route, params
 

@@ -11,6 +11,7 @@ import msgspec
 
 from recaudo.domain.model import Account
 from recaudo.store.database import Connection
+from recaudo.store.rows import Record
 
 
 class Merchant(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +41,8 @@ def hash_key(key: str) -> bytes:
 
 
 _ACCOUNT_COLUMNS = """
-    a.id, a.merchant_id, a.is_test, a.active, a.clock_shift, a.settings, m.slug AS merchant_slug, m.name AS merchant_name
+    a.id, a.merchant_id, a.is_test, a.active, a.clock_shift, a.settings,
+    m.slug AS merchant_slug, m.name AS merchant_name
 """
 
 
@@ -68,6 +70,7 @@ async def insert_account(
     settings: Mapping[str, Any],
     at: datetime,
 ) -> None:
+    """Open an account for a merchant."""
     await connection.execute(
         "INSERT INTO account (id, merchant_id, is_test, settings, created_at) VALUES ($1, $2, $3, $4, $5)",
         account_id,
@@ -162,7 +165,7 @@ async def accounts_exist(connection: Connection) -> bool:
     return bool(await connection.fetchval("SELECT EXISTS (SELECT 1 FROM merchant)"))
 
 
-def account_of(record: Mapping[str, Any]) -> Account:
+def account_of(record: Record) -> Account:
     """An account with its settings laid over the defaults."""
     settings = {name: value for name, value in record["settings"].items() if name in _SETTINGS}
     return Account(

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: one pool per process, set up so that a query costs one round trip."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -87,14 +87,14 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncGenerator[Connection]:
         """A connection in autocommit. Driver errors come out as the store's own exceptions."""
         with _translated():
             async with self._pool.acquire() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncGenerator[Connection]:
         """One transaction; it is rolled back when the block raises. No network call belongs inside."""
         with _translated():
             async with self._pool.acquire() as connection, connection.transaction():

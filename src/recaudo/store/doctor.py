@@ -50,10 +50,11 @@ CHECKS = (
     ),
     Check(
         name="invoice-receivable",
-        meaning="The book of receivables holds what an invoice still owes, and nothing for a withdrawn one or a request.",
+        meaning="Receivables hold what an invoice still owes, and nothing for a withdrawn one or a request.",
         sql="""
         SELECT i.account_id, i.id,
-               CASE WHEN i.state = 'void' OR i.kind = 'request' THEN 0 ELSE i.amount_minor - i.received_minor END AS stored,
+               CASE WHEN i.state = 'void' OR i.kind = 'request' THEN 0
+                    ELSE i.amount_minor - i.received_minor END AS stored,
                coalesce(t.sum, 0) AS computed
         FROM invoice i
         LEFT JOIN (SELECT account_id, invoice_id,
@@ -68,7 +69,8 @@ CHECKS = (
         name="invoice-state",
         meaning="An invoice is paid exactly when it received its amount.",
         sql="""
-        SELECT account_id, id, state AS stored, CASE WHEN received_minor = amount_minor THEN 'paid' ELSE 'open' END AS computed
+        SELECT account_id, id, state AS stored,
+               CASE WHEN received_minor = amount_minor THEN 'paid' ELSE 'open' END AS computed
         FROM invoice
         WHERE (state = 'paid') IS DISTINCT FROM (amount_minor IS NOT NULL AND received_minor = amount_minor)
           AND state IN ('open', 'paid')
@@ -81,7 +83,8 @@ CHECKS = (
         SELECT r.account_id, r.id, r.amount_minor AS stored, coalesce(t.sum, 0) AS computed
         FROM receipt r
         LEFT JOIN (SELECT account_id, receipt_id,
-                          sum(CASE WHEN debit LIKE 'gateway:%' OR debit = 'outside' THEN amount_minor ELSE -amount_minor END)
+                          sum(CASE WHEN debit LIKE 'gateway:%' OR debit = 'outside' THEN amount_minor
+                                   ELSE -amount_minor END)
                    FROM transfer WHERE receipt_id IS NOT NULL GROUP BY 1, 2) t
                ON t.account_id = r.account_id AND t.receipt_id = r.id
         WHERE r.amount_minor IS DISTINCT FROM coalesce(t.sum, 0)
@@ -94,7 +97,8 @@ CHECKS = (
         SELECT c.account_id, c.id, c.received_minor || ' in ' || c.parts AS stored,
                coalesce(r.sum, 0) || ' in ' || coalesce(r.parts, 0) AS computed
         FROM collection c
-        LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor), count(*) FILTER (WHERE kind <> 'refund') AS parts
+        LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor),
+                          count(*) FILTER (WHERE kind <> 'refund') AS parts
                    FROM receipt GROUP BY 1, 2) r
                ON r.account_id = c.account_id AND r.collection_id = c.id
         WHERE (c.received_minor, c.parts) IS DISTINCT FROM (coalesce(r.sum, 0), coalesce(r.parts, 0))
@@ -106,7 +110,8 @@ CHECKS = (
         sql="""
         SELECT c.account_id, c.id, c.overpaid_minor AS stored, coalesce(t.sum, 0) AS computed
         FROM collection c
-        LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor) FROM transfer WHERE credit = 'credit' GROUP BY 1, 2) t
+        LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor)
+                   FROM transfer WHERE credit = 'credit' GROUP BY 1, 2) t
                ON t.account_id = c.account_id AND t.collection_id = c.id
         WHERE c.overpaid_minor IS DISTINCT FROM coalesce(t.sum, 0)
         """,
@@ -115,7 +120,8 @@ CHECKS = (
         name="collection-state",
         meaning="A collection is paid when it received what it asked for, and not before.",
         sql="""
-        SELECT account_id, id, state AS stored, CASE WHEN received_minor >= amount_minor THEN 'paid' ELSE 'not paid' END AS computed
+        SELECT account_id, id, state AS stored,
+               CASE WHEN received_minor >= amount_minor THEN 'paid' ELSE 'not paid' END AS computed
         FROM collection
         WHERE (state = 'paid' AND received_minor + refunded_minor < amount_minor)
            OR (state IN ('pending', 'cancelled', 'expired') AND received_minor >= amount_minor)
@@ -135,7 +141,7 @@ CHECKS = (
     ),
     Check(
         name="collection-asks",
-        meaning="An invoice's live collections never ask for more than it owes, and a settled invoice asks for nothing.",
+        meaning="Live collections never ask for more than their invoice owes; a settled invoice asks for nothing.",
         sql="""
         SELECT i.account_id, i.id, sum(c.amount_minor - c.received_minor) AS stored,
                CASE WHEN i.state IN ('paid', 'void') THEN 0 ELSE i.amount_minor - i.received_minor END AS computed

@@ -118,7 +118,7 @@ def _save_sql() -> str:
     remembered AS ({_IDEMPOTENCY.format(8)}),
     customers AS ({_insert("customer", Customer, 9, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")})
     SELECT count(*) FROM invoices
-    """
+    """  # noqa: S608 - our own names
 
 
 _CREATE = _create_sql()
@@ -224,7 +224,7 @@ _REMEMBER = f"""
     remembered AS ({_IDEMPOTENCY.format(1)}),
     customers AS ({_insert("customer", Customer, 2)})
     INSERT INTO notice SELECT * FROM unnest($3::notice[])
-"""
+"""  # noqa: S608 - our own names
 
 
 def _remembered_row(remembered: Remembered) -> rows.Row:

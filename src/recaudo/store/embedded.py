@@ -164,7 +164,7 @@ def _ensure_keeper(layout: Layout, bin_dir: Path) -> None:
     """Give an orphaned server a keeper that will stop it; a failure is logged: later openers try again."""
 
     def orphaned() -> bool:
-        return layout.base.exists() and not is_locked(layout.keeper_lock) and is_locked(layout.server_lock)
+        return not is_locked(layout.keeper_lock) and is_locked(layout.server_lock)
 
     try:
         if orphaned():

@@ -181,8 +181,11 @@ def take_lock(path: Path, *, shared: bool = False, wait_s: float = 0.0) -> int |
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether some process holds the lock exclusively."""
-    descriptor = take_lock(path, shared=True)
+    """Tell whether some process holds the lock exclusively; nobody does in a folder that was deleted."""
+    try:
+        descriptor = take_lock(path, shared=True)
+    except FileNotFoundError:
+        return False
     if descriptor is None:
         return True
     os.close(descriptor)

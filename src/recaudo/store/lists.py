@@ -1,12 +1,13 @@
 """One page of a list, with the total number of its rows."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from recaudo.store.database import Connection
+from recaudo.store.rows import Record
 
 Row = TypeVar("Row")
 
@@ -35,7 +36,7 @@ async def fetch_page(
     order: str,
     account_id: UUID,
     request: PageRequest,
-    to_row: Callable[[Mapping[str, Any]], Row],
+    to_row: Callable[[Record], Row],
 ) -> Page[Row]:
     """Run a list query. `source` ends in a WHERE on $1 (the account); each condition has `{}` for its values."""
     where = "".join(f" AND {text.format(f'${i}')}" for i, (text, _) in enumerate(conditions, start=2))

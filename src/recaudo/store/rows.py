@@ -1,8 +1,7 @@
 """Records to rows and back. Each tuple is one row in its table's column order, as 0001_core.sql declares it."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -23,10 +22,21 @@ from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
 from recaudo.store.database import RawJson
 
 Row = tuple[Any, ...]
+
+
+class Record(Protocol):
+    """A row as the driver gives it, or a mapping of the same names."""
+
+    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - as many types as columns
+        """The value of a column."""
+        ...
+
+
 _to_plain = msgspec.structs.asdict
 
 
 def invoice_row(invoice: Invoice) -> Row:
+    """A row of `invoice`."""
     values = list(msgspec.structs.astuple(invoice))
     values[_PARTIAL] = None if invoice.partial is None else _to_plain(invoice.partial)
     return tuple(values)
@@ -44,14 +54,17 @@ def attempt_row(attempt: Attempt, clock_shift: timedelta) -> Row:
 
 
 def receipt_row(receipt: Receipt) -> Row:
+    """A row of `receipt`."""
     return msgspec.structs.astuple(receipt)
 
 
 def transfer_row(transfer: Transfer) -> Row:
+    """A row of `transfer`."""
     return msgspec.structs.astuple(transfer)
 
 
 def customer_row(customer: Customer) -> Row:
+    """A row of `customer`."""
     return msgspec.structs.astuple(customer)
 
 
@@ -75,7 +88,8 @@ def snapshot_of(change: Change) -> dict[str, Any]:
     }
 
 
-def invoice_of(record: Mapping[str, Any]) -> Invoice:
+def invoice_of(record: Record) -> Invoice:
+    """The invoice in a row."""
     values = {name: record[name] for name in _INVOICE_FIELDS}
     values["kind"] = InvoiceKind(values["kind"])
     values["state"] = InvoiceState(values["state"])
@@ -84,25 +98,29 @@ def invoice_of(record: Mapping[str, Any]) -> Invoice:
     return Invoice(**values)
 
 
-def collection_of(record: Mapping[str, Any]) -> Collection:
+def collection_of(record: Record) -> Collection:
+    """The collection in a row."""
     values = {name: record[name] for name in _COLLECTION_FIELDS}
     values["state"] = CollectionState(values["state"])
     return Collection(**values)
 
 
-def attempt_of(record: Mapping[str, Any]) -> Attempt:
+def attempt_of(record: Record) -> Attempt:
+    """The attempt in a row."""
     values = {name: record[name] for name in _ATTEMPT_FIELDS}
     values["state"] = AttemptState(values["state"])
     return Attempt(**values)
 
 
-def receipt_of(record: Mapping[str, Any]) -> Receipt:
+def receipt_of(record: Record) -> Receipt:
+    """The receipt in a row."""
     values = {name: record[name] for name in _RECEIPT_FIELDS}
     values["kind"] = ReceiptKind(values["kind"])
     return Receipt(**values)
 
 
-def customer_of(record: Mapping[str, Any]) -> Customer:
+def customer_of(record: Record) -> Customer:
+    """The customer in a row."""
     return Customer(**{name: record[name] for name in Customer.__struct_fields__})
 
 

@@ -247,10 +247,10 @@ _ATTEMPT_COLUMNS = _prefixed("t", "t_", Attempt.__struct_fields__)
 _BOTH = f"{_INVOICE_COLUMNS}, {_COLLECTION_COLUMNS}"
 
 
-def _pair(record: Mapping[str, Any]) -> tuple[Invoice, Collection]:
+def _pair(record: Any) -> tuple[Invoice, Collection]:  # noqa: ANN401 - a joined row
     return _strip("i_", record, rows.invoice_of), _strip("c_", record, rows.collection_of)
 
 
-def _strip(prefix: str, record: Mapping[str, Any], make: Any) -> Any:  # noqa: ANN401 - a row maker and its record
+def _strip(prefix: str, record: Any, make: Any) -> Any:  # noqa: ANN401 - a joined row and a row maker
     cut = len(prefix)
     return make({name[cut:]: value for name, value in record.items() if name.startswith(prefix)})

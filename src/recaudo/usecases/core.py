@@ -128,8 +128,8 @@ async def change_invoice(
 ) -> Done:
     """Lock an invoice, decide on what it is now, save the change and the answer in one commit.
 
-    `about` is a collection that must be part of the case; `customer` says whom the change makes. Raises NotFoundError, KeyReusedError, whatever `decide`
-    raises, and LockTimeoutError when the invoice stays locked.
+    `about` is a collection that must be part of the case; `customer` says whom the change makes. Raises
+    NotFoundError, KeyReusedError, whatever `decide` raises, and LockTimeoutError when the invoice stays locked.
     """
     for _ in range(TRIES_MAX - 1):
         try:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -266,7 +266,7 @@ def _form(core: Core, shown: Shown, visitor: Visitor, *, again: bool) -> Payment
         amount=_choice(shown),
         methods=methods,
         outcomes=OUTCOMES if shown.account.is_test else (),
-        chosen_outcome=cast(OutcomeId, wanted) if wanted in OUTCOMES else None,
+        chosen_outcome=wanted if wanted in OUTCOMES else None,
         again=again,
     )
 
@@ -280,16 +280,17 @@ def _choice(shown: Shown) -> AmountChoice:
             min_label=_label(account.amount_min_minor, currency),
             max_label=_label(account.amount_max_minor, currency),
         )
-    whole = {"full_minor": allowed.balance_minor, "full_label": money.label(allowed.balance_minor, currency)}
+    full_label = money.label(allowed.balance_minor, currency)
     if allowed.low_minor is None or allowed.high_minor is None:
-        return AmountChoice(kind="full_only", **whole)
+        return AmountChoice(kind="full_only", full_minor=allowed.balance_minor, full_label=full_label)
     rule = shown.invoice.partial
     return AmountChoice(
         kind="parts",
         min_label=money.label(allowed.low_minor, currency),
         max_label=money.label(allowed.high_minor, currency),
         parts_left=None if rule is None else rule.parts_max - shown.collection.parts,
-        **(whole if allowed.whole else {}),
+        full_minor=allowed.balance_minor if allowed.whole else None,
+        full_label=full_label if allowed.whole else None,
     )
 
 
@@ -355,7 +356,7 @@ def _again(
         typed_amount=form.get(FormField.AMOUNT) if error is not None else None,
         amount_error=error,
         chosen_method_id=chosen if any(m.id == chosen for m in current.form.methods) else None,
-        chosen_outcome=cast(OutcomeId, outcome) if outcome in current.form.outcomes else None,
+        chosen_outcome=outcome if outcome in current.form.outcomes else None,
     )
     return render_payment(replace(current, form=shown_form, notice=notice or current.notice, failure=None))
 
@@ -375,7 +376,7 @@ def _confirmation(current: PaymentPage, form: Form, method: MethodChoice, amount
         action=current.form.action,
         csrf_token=current.form.csrf_token,
         attempt_key=_once_key(form),
-        outcome=cast(OutcomeId, outcome) if outcome in current.form.outcomes else None,
+        outcome=outcome if outcome in current.form.outcomes else None,
         again=current.form.again,
     )
 

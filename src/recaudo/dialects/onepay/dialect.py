@@ -1,5 +1,7 @@
 """The OnePay dialect as the edge sees it: its routes, its keys, its answers to what goes wrong."""
 
+from collections.abc import Sequence
+
 from recaudo.dialects.onepay import parse
 from recaudo.dialects.onepay.errors import (
     KEY_FIELD,
@@ -30,7 +32,7 @@ class OnePay:
     """OnePay's invoices, payments, payment intents and customers."""
 
     name = "onepay"
-    key_headers = (b"x-idempotency",)
+    key_headers: Sequence[bytes] = (b"x-idempotency",)
 
     def __init__(self, core: Core) -> None:
         self.router = Router(routes(Operations(core)))

@@ -247,10 +247,12 @@ def instant(at: datetime) -> str:
 
 
 def optional_instant(at: datetime | None) -> str | None:
+    """An instant, or null."""
     return None if at is None else instant(at)
 
 
 def day(on: date | None) -> str | None:
+    """`YYYY-MM-DD`, or null."""
     return None if on is None else on.isoformat()
 
 

@@ -1,7 +1,7 @@
 """The operations of the OnePay dialect: each turns a request into a use case and its result into an answer."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 from uuid import UUID
 
 from recaudo.dialects.onepay import parse, render
@@ -9,7 +9,7 @@ from recaudo.domain.changes import Change
 from recaudo.domain.model import Account, Customer
 from recaudo.edge.bodies import canonical
 from recaudo.edge.http import Reply, ignored_header
-from recaudo.edge.routing import ApiRequest, Route
+from recaudo.edge.routing import ApiRequest, Handler, Need, Route
 from recaudo.store import customers, views
 from recaudo.store.cases import find_collection
 from recaudo.store.lists import PageRequest
@@ -218,47 +218,60 @@ class Operations:
 def routes(operations: Operations) -> Sequence[Route]:
     """Every operation of the dialect, in the order of the specification."""
     o = operations
-    return (
-        _route("POST", "/invoices", o.create_invoice, "createInvoice", "Crear una factura y su cobro", "required", "required"),
-        _route("GET", "/invoices", o.list_invoices, "listInvoices", "Listar facturas"),
-        _route("GET", "/invoices/{invoice_id}", o.get_invoice, "getInvoice", "Consultar una factura"),
-        _route("PUT", "/invoices/{invoice_id}", o.change_invoice, "updateInvoice", "Cambiar una factura", "required", "optional"),
-        _route("PATCH", "/invoices/{invoice_id}", o.change_invoice, "patchInvoice", "Cambiar una factura (igual que PUT)", "required", "optional"),
-        _route("DELETE", "/invoices/{invoice_id}", o.withdraw_invoice, "deleteInvoice", "Retirar una factura", "optional", "optional"),
-        _route("POST", "/payments", o.create_payment, "createPayment", "Crear un cobro sin factura", "required", "required"),
-        _route("GET", "/payments", o.list_payments, "listPayments", "Listar cobros"),
-        _route("GET", "/payments/{payment_id}", o.get_payment, "getPayment", "Consultar un cobro"),
-        _route("POST", "/payments/{payment_id}", o.resend_payment, "resendPayment", "Reenviar el aviso de un cobro", "optional", "optional"),
-        _route("DELETE", "/payments/{payment_id}", o.cancel_payment, "deletePayment", "Cancelar un cobro", "optional", "optional"),
-        _route("GET", "/payments/{payment_id}/intents", o.list_intents_of_payment, "listPaymentIntentsOfPayment", "Intentos de un cobro"),
-        _route("GET", "/payment-intents", o.list_intents, "listPaymentIntents", "Listar intentos de pago"),
-        _route("GET", "/payment-intents/{intent_id}", o.get_intent, "getPaymentIntent", "Consultar un intento de pago"),
-        _route("POST", "/customers", o.create_customer, "createCustomer", "Crear un cliente", "required", "required"),
-        _route("GET", "/customers", o.list_customers, "listCustomers", "Listar clientes"),
-        _route("GET", "/customers/{customer_id}", o.get_customer, "getCustomer", "Consultar un cliente"),
-    )  # fmt: skip
-
-
-def _route(
-    method: str,
-    path: str,
-    handler: Callable[[ApiRequest], Awaitable[Reply]],
-    operation_id: str,
-    summary: str,
-    body: Any = "none",  # noqa: ANN401 - a Need
-    once: Any = "none",  # noqa: ANN401 - a Need
-) -> Route:
-    tag = path.split("/")[1]
-    return Route(
-        method=method,
-        path=path,
-        handler=handler,
-        operation_id=operation_id,
-        summary=summary,
-        tag=tag,
-        body=body,
-        once=once,
+    creates: _Needs = {"body": "required", "once": "required"}
+    changes: _Needs = {"body": "required", "once": "optional"}
+    acts: _Needs = {"body": "optional", "once": "optional"}
+    reads: _Needs = {"body": "none", "once": "none"}
+    table: Sequence[tuple[str, str, Handler, str, str, _Needs]] = (
+        ("POST", "/invoices", o.create_invoice, "createInvoice", "Crear una factura y su cobro", creates),
+        ("GET", "/invoices", o.list_invoices, "listInvoices", "Listar facturas", reads),
+        ("GET", "/invoices/{invoice_id}", o.get_invoice, "getInvoice", "Consultar una factura", reads),
+        ("PUT", "/invoices/{invoice_id}", o.change_invoice, "updateInvoice", "Cambiar una factura", changes),
+        ("PATCH", "/invoices/{invoice_id}", o.change_invoice, "patchInvoice", "Cambiar una factura", changes),
+        ("DELETE", "/invoices/{invoice_id}", o.withdraw_invoice, "deleteInvoice", "Retirar una factura", acts),
+        ("POST", "/payments", o.create_payment, "createPayment", "Crear un cobro sin factura", creates),
+        ("GET", "/payments", o.list_payments, "listPayments", "Listar cobros", reads),
+        ("GET", "/payments/{payment_id}", o.get_payment, "getPayment", "Consultar un cobro", reads),
+        ("POST", "/payments/{payment_id}", o.resend_payment, "resendPayment", "Reenviar el aviso de un cobro", acts),
+        ("DELETE", "/payments/{payment_id}", o.cancel_payment, "deletePayment", "Cancelar un cobro", acts),
+        (
+            "GET",
+            "/payments/{payment_id}/intents",
+            o.list_intents_of_payment,
+            "listPaymentIntentsOfPayment",
+            "Intentos de pago de un cobro",
+            reads,
+        ),
+        ("GET", "/payment-intents", o.list_intents, "listPaymentIntents", "Listar intentos de pago", reads),
+        (
+            "GET",
+            "/payment-intents/{intent_id}",
+            o.get_intent,
+            "getPaymentIntent",
+            "Consultar un intento de pago",
+            reads,
+        ),
+        ("POST", "/customers", o.create_customer, "createCustomer", "Crear un cliente", creates),
+        ("GET", "/customers", o.list_customers, "listCustomers", "Listar clientes", reads),
+        ("GET", "/customers/{customer_id}", o.get_customer, "getCustomer", "Consultar un cliente", reads),
     )
+    return [
+        Route(
+            method=method,
+            path=path,
+            handler=handler,
+            operation_id=operation_id,
+            summary=summary,
+            tag=path.split("/")[1],
+            **needs,
+        )
+        for method, path, handler, operation_id, summary, needs in table
+    ]
+
+
+class _Needs(TypedDict):
+    body: Need
+    once: Need
 
 
 def _once(request: ApiRequest, *, extra: Mapping[str, Any] | None = None) -> Once | None:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, InvalidError, error_reply
 from recaudo.dialects.recaudo.routes import Operations, routes
@@ -19,7 +20,7 @@ class Own:
     """Recaudo's own additions."""
 
     name = "recaudo"
-    key_headers = (b"idempotency-key", b"x-idempotency")
+    key_headers: Sequence[bytes] = (b"idempotency-key", b"x-idempotency")
 
     def __init__(self, core: Core, authenticator: Authenticator) -> None:
         self.router = Router(routes(Operations(core, authenticator)))

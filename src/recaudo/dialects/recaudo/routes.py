@@ -77,10 +77,34 @@ def routes(operations: Operations) -> Sequence[Route]:
     """Every operation."""
     o = operations
     return (
-        Route(method="GET", path="/clock", handler=o.get_clock, operation_id="getClock", summary="Read the account's clock", tag="clock"),
-        Route(method="PUT", path="/clock", handler=o.move_clock, operation_id="moveClock", summary="Move a test account's clock forward", tag="clock", body="required"),
-        Route(method="POST", path="/sandbox/payments/{payment_id}", handler=o.pay_in_sandbox, operation_id="payInSandbox", summary="Pay a test payment without its page", tag="sandbox", body="optional", once="optional"),
-    )  # fmt: skip
+        Route(
+            method="GET",
+            path="/clock",
+            handler=o.get_clock,
+            operation_id="getClock",
+            summary="Read the account's clock",
+            tag="clock",
+        ),
+        Route(
+            method="PUT",
+            path="/clock",
+            handler=o.move_clock,
+            operation_id="moveClock",
+            summary="Move a test account's clock forward",
+            tag="clock",
+            body="required",
+        ),
+        Route(
+            method="POST",
+            path="/sandbox/payments/{payment_id}",
+            handler=o.pay_in_sandbox,
+            operation_id="payInSandbox",
+            summary="Pay a test payment without its page",
+            tag="sandbox",
+            body="optional",
+            once="optional",
+        ),
+    )
 
 
 def _id(request: ApiRequest) -> UUID:
