@@ -24,11 +24,13 @@ from recaudo.app import make_core
 from recaudo.store.accounts import find_account
 from recaudo.store.database import Database
 from recaudo.store.doctor import Finding, examine
+from recaudo.store.due import TABLES
 from recaudo.usecases import merchants
 from recaudo.usecases.core import Core
 from recaudo.worker import loops
 
 START_TIMEOUT_S = 60
+DRAIN_TIMEOUT_S = 30
 
 
 @dataclass
@@ -167,8 +169,13 @@ class World:
         return Client(self._session, self.base_url, account.secret_key, account.account_id, slug)
 
     async def drain(self) -> int:
-        """Perform all due work now."""
-        return await loops.drain(self.core)
+        """Perform all due work now, and wait for what the server's own worker was about to finish."""
+        done = await loops.drain(self.core)
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            while await self._is_being_worked_on():
+                await asyncio.sleep(0.01)
+                done += await loops.drain(self.core)
+        return done
 
     async def findings(self, account_id: UUID) -> list[Finding]:
         """What the doctor says of one account."""
@@ -186,10 +193,20 @@ class World:
         async with self._database.connection() as connection:
             return await connection.fetch(query, *values)
 
+    async def execute(self, command: str, *values: object) -> None:
+        """Set a stage that no request reaches: a suspended account, a revoked key, an invoice given up on."""
+        assert self._database is not None
+        async with self._database.connection() as connection:
+            await connection.execute(command, *values)
+
     @property
     def session(self) -> aiohttp.ClientSession:
         assert self._session is not None
         return self._session
+
+    async def _is_being_worked_on(self) -> bool:
+        claimed = [f"SELECT 1 FROM {table} WHERE due_at <= now() AND leased_until > now()" for table in TABLES]
+        return bool(await self.rows(f"{' UNION ALL '.join(claimed)} LIMIT 1"))
 
     async def _wait_until_healthy(self) -> None:
         assert self._session is not None

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from recaudo.domain.attempting import base62, gateway_reference
@@ -141,7 +142,9 @@ def test_a_failure_leaves_the_collection_payable_and_says_why():
     life.conclude(attempt, processing())
     change = life.conclude(attempt, failed(failure_code="INSUFFICIENT_FUNDS", failure_text="Fondos insuficientes"))
     assert change is not None
-    assert told(change) == ["attempt.failed"]
+    assert [(e.type, e.collection_id, e.attempt_id) for e in change.events] == [
+        ("attempt.failed", life.current.id, attempt.id)
+    ]
     after = life.attempts[attempt.id]
     assert (after.state, after.failure_code, after.failure_text, after.ask_at) == (
         AttemptState.FAILED,
@@ -176,6 +179,33 @@ def test_a_failed_attempt_may_later_succeed():
         None,
         InvoiceState.PAID,
     )
+
+
+def test_a_retry_inside_the_gateway_s_page_forgets_the_earlier_failure():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, failed(tx="first", failure_code="CARD_CVV", failure_text="CVV"))
+    life.conclude(attempt, processing(tx="second", failure_code="PENDING", failure_text="Pendiente"))
+    after = life.attempts[attempt.id]
+    assert (after.failure_code, after.failure_text, after.paid_at) == (None, None, None)
+
+
+def test_each_declined_transaction_is_told():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, failed(tx="first", failure_code="CARD_CVV"))
+    change = life.conclude(attempt, failed(tx="second", failure_code="INSUFFICIENT_FUNDS"))
+    assert change is not None
+    assert told(change) == ["attempt.failed"]
+    assert life.attempts[attempt.id].failure_code == "INSUFFICIENT_FUNDS"
+
+
+def test_what_the_gateway_was_given_is_kept():
+    life = an_invoice(100)
+    attempt = msgspec.structs.replace(life.began(100), gateway_data={"bank": "1007"})
+    life.attempts[attempt.id] = attempt
+    life.conclude(attempt, processing())
+    assert life.attempts[attempt.id].gateway_data["bank"] == "1007"
 
 
 def test_the_same_answer_again_changes_nothing():
@@ -217,6 +247,18 @@ def test_a_second_approval_of_the_same_attempt_is_booked_too():
     assert change is not None
     assert told(change) == ["collection.overpaid"]
     assert [r.gateway_tx_id for r in life.receipts] == ["tx-1", "tx-2"]
+
+
+def test_an_attempt_was_paid_when_its_first_transaction_was_approved():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.later(minutes=1)
+    paid_at = life.now
+    life.conclude(attempt, succeeded(100, tx="tx-1"))
+    life.later(minutes=1)
+    life.conclude(attempt, succeeded(100, tx="tx-2"))
+    after = life.attempts[attempt.id]
+    assert (after.paid_at, after.updated_at) == (paid_at, life.now)
 
 
 # One attempt, several transactions: the payer retried inside the gateway's own page

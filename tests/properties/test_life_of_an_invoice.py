@@ -1,19 +1,22 @@
 """Random lives of one invoice, compared with a model of a few lines: money in is money applied or credited."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
-from hypothesis import HealthCheck, assume, settings, strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from recaudo.domain.attempting import FactState
+from recaudo.domain.attempting import Fact, FactState
 from recaudo.domain.changes import Books
-from recaudo.domain.model import Collection, InvoiceKind
+from recaudo.domain.model import Attempt, Collection, InvoiceKind, payable_now
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import CollectionState, InvoiceState, Refusal
-from tests.domain.builders import GATEWAY, Life, a_fact, an_invoice, refusal_of
+from tests.domain.builders import GATEWAY, NOON, OPEN_BOUNDS_MINOR, Life, a_fact, an_invoice, refusal_of
 
-AMOUNT_MAX = 60
+AMOUNT_MIN, AMOUNT_MAX = 20, 60
+PARTS_MIN_MAX = 15
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Model:
 
 @st.composite
 def partial_rules(draw: st.DrawFn) -> PartialRule:
-    min_minor = draw(st.integers(1, AMOUNT_MAX // 4))
+    min_minor = draw(st.integers(1, PARTS_MIN_MAX))
     return PartialRule(
         min_minor=min_minor,
         max_minor=draw(st.none() | st.integers(min_minor, AMOUNT_MAX)),
@@ -59,7 +62,13 @@ def partial_rules(draw: st.DrawFn) -> PartialRule:
     )
 
 
-amounts = st.integers(1, AMOUNT_MAX)
+amounts = st.integers(AMOUNT_MIN, AMOUNT_MAX)
+sums = st.integers(OPEN_BOUNDS_MINOR[0], 2 * AMOUNT_MAX)  # what a payer or a gateway may come up with
+
+
+def has_lived(changes: int) -> Callable[[RuleBasedStateMachine], bool]:
+    """Ends come late, so that there is something to end."""
+    return lambda machine: isinstance(machine, LifeOfAnInvoice) and machine.life.invoice.version > changes
 
 
 class LifeOfAnInvoice(RuleBasedStateMachine):
@@ -71,19 +80,22 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
         kind=st.sampled_from([InvoiceKind.INVOICE, InvoiceKind.INVOICE, InvoiceKind.REQUEST]),
         amount=amounts,
         is_open_amount=st.booleans(),
-        partial=st.none() | partial_rules(),
+        partial=st.none() | partial_rules() | partial_rules(),
+        hours=st.none() | st.integers(12, 96),
     )
-    def open(self, kind: InvoiceKind, amount: int, is_open_amount: bool, partial: PartialRule | None):
+    def open(
+        self, kind: InvoiceKind, amount: int, is_open_amount: bool, partial: PartialRule | None, hours: int | None
+    ):
         is_request = kind is InvoiceKind.REQUEST
         typed = is_request and is_open_amount
-        assume(partial is None or partial.min_minor <= amount)
         self.model = Model(is_request=is_request, amount=None if typed else amount)
-        self.life = an_invoice(self.model.amount, kind=kind, partial=None if typed else partial)
+        limit = None if hours is None else NOON + timedelta(hours=hours)
+        self.life = an_invoice(self.model.amount, kind=kind, partial=None if typed else partial, expires_at=limit)
         self.transactions = {}
 
     # Commands of the merchant
 
-    @precondition(lambda self: not self.model.is_request)
+    @precondition(lambda self: not self.model.is_request and len(self.life.collections) <= len(self.life.attempts))
     @rule(data=st.data(), amount=amounts)
     def replace(self, data: st.DataObject, amount: int):
         amount = data.draw(st.sampled_from([amount, self.model.received or amount, self.model.amount]), label="amount")
@@ -103,6 +115,7 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
             self.model.settle()
             assert sum(c.due_minor for c in self.life.live) == self.model.owed
 
+    @precondition(has_lived(3))
     @rule()
     def withdraw(self):
         refusal = refusal_of(self.life.withdraw)
@@ -112,9 +125,11 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
             self.model.received = 0
             self.model.state, self.model.closed = "void", True
 
-    @precondition(lambda self: self.model.amount is not None)
+    @precondition(has_lived(3))
     @rule()
     def settle_outside(self):
+        if self.model.amount is None:
+            return  # nobody can tell how much was paid
         refusal = refusal_of(self.life.settle_outside)
         assert refusal is self._closing_refusal()
         if refusal is None:
@@ -128,67 +143,94 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
             return Refusal.INVOICE_ALREADY_WITHDRAWN
         return Refusal.INVOICE_PAID if self.model.state == "paid" else None
 
+    @precondition(has_lived(2))
     @rule(data=st.data())
     def cancel(self, data: st.DataObject):
         collection = self._any_collection(data)
         refusal = refusal_of(lambda: self.life.cancel(collection))
         assert (refusal is None) == (collection.state is CollectionState.PENDING)
 
-    # Time
-
     @rule(hours=st.integers(1, 30))
-    def wait(self, hours: int):
+    def wait_until_the_worker_has_run(self, hours: int):
         self.life.later(hours=hours)
-
-    @rule()
-    def expire_what_is_over(self):
         for collection in self.life.live:
             if collection.expires_at is not None and collection.expires_at <= self.life.now:
                 self.life.expire(collection)
 
     # The payer and the gateway
 
-    @rule(data=st.data(), any_amount=amounts, again=st.booleans())
-    def start(self, data: st.DataObject, any_amount: int, again: bool):
+    @rule(data=st.data(), any_sum=sums, again=st.booleans())
+    def start(self, data: st.DataObject, any_sum: int, again: bool):
         collection = self._any_collection(data)
-        likely = [collection.due_minor or any_amount, any_amount]
-        amount = data.draw(st.sampled_from(likely), label="amount")
+        likely = self._likely_sums(collection) or [any_sum]
+        amount = data.draw(st.sampled_from([*likely, any_sum]), label="amount")
         refusal = refusal_of(lambda: self.life.start(amount, on=collection, again=again))
-        is_over = collection.expires_at is not None and collection.expires_at <= self.life.now
         if refusal is None:
             assert collection.state is CollectionState.PENDING
-            assert not is_over
             assert again or not collection.open_attempts
             assert collection.amount_minor is None or amount <= self.model.owed
         elif refusal is Refusal.AMOUNT_NOT_ALLOWED:
-            assert collection.amount_minor is None or amount != collection.due_minor or self.life.invoice.partial
+            assert amount not in likely
         elif refusal is Refusal.ATTEMPT_IN_PROGRESS:
             assert collection.open_attempts
         else:
-            assert is_over or collection.state is not CollectionState.PENDING
+            assert collection.state is not CollectionState.PENDING
+
+    @precondition(lambda self: self.life.live)
+    @rule(data=st.data(), any_sum=sums)
+    def pay(self, data: st.DataObject, any_sum: int):
+        """A try that the rules allow, approved at once."""
+        amount = data.draw(st.sampled_from(self._likely_sums(self.life.current) or [any_sum]), label="amount")
+        attempt = self.life.start(amount, again=True)
+        self._report(attempt, [a_fact(FactState.SUCCEEDED, amount, self._transaction(attempt, 1, amount))])
 
     @precondition(lambda self: self.life.attempts)
-    @rule(data=st.data(), is_unknown=st.booleans())
-    def conclude(self, data: st.DataObject, is_unknown: bool):
-        """The gateway reports up to three of the attempt's transactions, any of them in any state, or does not answer."""
-        attempt = data.draw(st.sampled_from(sorted(self.life.attempts.values(), key=lambda a: a.id)), label="attempt")
+    @rule(data=st.data(), any_sum=sums)
+    def report(self, data: st.DataObject, any_sum: int):
+        """Up to three of an attempt's transactions in any state: late, again, or with another amount than asked."""
+        attempt = self._any_attempt(data)
         facts = []
-        for _ in range(0 if is_unknown else data.draw(st.integers(1, 3), label="facts")):
-            tx = f"{attempt.id.int}-{data.draw(st.integers(1, 3), label='transaction')}"
-            if tx not in self.transactions:
-                self.transactions[tx] = data.draw(st.just(attempt.amount_minor) | amounts, label="reported amount")
+        for number in data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=3), label="transactions"):
+            amount = data.draw(st.sampled_from([attempt.amount_minor, any_sum]), label="reported amount")
+            tx = self._transaction(attempt, number, amount)
             facts.append(a_fact(data.draw(st.sampled_from(FactState)), self.transactions[tx], tx))
-        known = {r.gateway_tx_id for r in self.life.receipts}
-        self.life.conclude(attempt, *facts, unknown=is_unknown)
+        self._report(attempt, facts)
+
+    @precondition(lambda self: self.life.attempts)
+    @rule(data=st.data())
+    def do_not_answer(self, data: st.DataObject):
+        self.life.conclude(self._any_attempt(data), unknown=True)
+
+    def _report(self, attempt: Attempt, facts: list[Fact]) -> None:
+        before = {r.gateway_tx_id for r in self.life.receipts}
+        self.life.conclude(attempt, *facts)
         approved = {f.gateway_tx_id: f.amount_minor for f in facts if f.state is FactState.SUCCEEDED}
         for tx, amount in approved.items():
-            if tx not in known:
+            if tx not in before:
                 self.model.arrive(amount)
+
+    def _transaction(self, attempt: Attempt, number: int, amount: int) -> str:
+        """The id of an attempt's transaction; its amount stays what it was when first reported."""
+        tx = f"{attempt.id.int}-{number}"
+        self.transactions.setdefault(tx, amount)
+        return tx
+
+    def _likely_sums(self, collection: Collection) -> list[int]:
+        """The edges of what may be paid now; empty when any sum may."""
+        allowed = payable_now(self.life.invoice, collection)
+        if allowed is None:
+            return []
+        edges = [allowed.low_minor, allowed.high_minor, allowed.balance_minor if allowed.whole else None]
+        return [edge for edge in edges if edge is not None]
 
     def _any_collection(self, data: st.DataObject) -> Collection:
         """The current collection half of the time, else any."""
         every = sorted(self.life.collections.values(), key=lambda c: c.id)
         return data.draw(st.just(self.life.current) | st.sampled_from(every), label="collection")
+
+    def _any_attempt(self, data: st.DataObject) -> Attempt:
+        every = sorted(self.life.attempts.values(), key=lambda a: a.id)
+        return data.draw(st.sampled_from(every), label="attempt")
 
     # What must always hold
 
@@ -264,6 +306,4 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
 
 
 TestLifeOfAnInvoice = LifeOfAnInvoice.TestCase
-TestLifeOfAnInvoice.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestLifeOfAnInvoice.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)

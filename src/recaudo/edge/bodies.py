@@ -14,6 +14,8 @@ from typing import Any, Literal, NoReturn, cast
 import msgspec
 
 DEPTH_MAX = 32
+# What Python's default decimal context computes with. Nobody means a number beyond it.
+EXPONENT_MAX = 999_999
 VALUE_CHARS_MAX = 100
 # Nobody reads more differences than this, and a body of a million small ones must not make a huge answer.
 DIFFERENCES_MAX = 500
@@ -84,18 +86,20 @@ def _number(text: str) -> int | Decimal:
         number = Decimal(text)
     except InvalidOperation:
         number = _nearest(text)
+    if not -EXPONENT_MAX <= number.adjusted() <= EXPONENT_MAX:
+        number = _nearest(text)
     if number.adjusted() < _WHOLE_DIGITS_MAX and number == number.to_integral_value():
         return int(number)
     return number.normalize(_EXACT)
 
 
 def _nearest(text: str) -> Decimal:
-    """A stand-in for a number whose exponent decimal cannot hold: just as far too large, or too close to zero."""
+    """A stand-in for a number that decimal cannot compute with: just as far too large, or too close to zero."""
     mantissa, _, exponent = text.lower().partition("e")
     sign = "-" if mantissa.startswith("-") else ""
     if not mantissa.strip("-0."):
         return Decimal(0)
-    return Decimal(f"{sign}1E-999999") if exponent.startswith("-") else Decimal(f"{sign}1E+999999")
+    return Decimal(f"{sign}1E{'-' if exponent.startswith('-') else '+'}{EXPONENT_MAX}")
 
 
 # --- Decoding ---

@@ -102,7 +102,8 @@ def _number(reading: Reading, path: str, value: float | Decimal) -> float | None
         return None
     double = float(value)
     if math.isfinite(double):
-        return double
+        # A number closer to a whole one than doubles can tell is that whole one, and is written without ".0".
+        return int(double) if double.is_integer() and abs(double) <= WHOLE_NUMBER_MAX else double
     reading.refuse(path, f"{path} es un número fuera de rango.")
     return None
 

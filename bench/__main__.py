@@ -1,0 +1,48 @@
+"""Run the benchmarks, all of them or those that are named: `python -m bench create_invoice --seconds 8`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench import create_invoice
+from bench.options import BenchError, Options
+
+BENCHES = {"create_invoice": create_invoice.run}
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 when a benchmark finds that it measured something wrong."""
+    names, options = read_arguments(sys.argv[1:])
+    try:
+        for name in names:
+            BENCHES[name](options)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def read_arguments(arguments: list[str]) -> tuple[list[str], Options]:
+    """The benchmarks to run and how."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)} (default: all)")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of each measured phase")
+    parser.add_argument("--warmup", type=float, default=2.0, help="seconds before it that do not count")
+    parser.add_argument("--rounds", type=int, default=3, help="times that all phases are repeated")
+    parser.add_argument("--connections", type=_numbers, default=(1, 16, 64), help="as 1,16,64")
+    parser.add_argument("--workers", type=_numbers, default=(1, 2), help="server processes to try, as 1,2")
+    parser.add_argument("--home", type=Path, help="folder for the database, on the disk to measure (default: new)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    values = vars(parser.parse_args(arguments))
+    names = values.pop("names") or list(BENCHES)
+    if unknown := [name for name in names if name not in BENCHES]:
+        parser.error(f"no benchmark is called {', '.join(unknown)}")
+    return names, Options(**values)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""Where a benchmark plays: one embedded PostgreSQL, a fresh database for each phase, a server on it when asked."""
+
+import asyncio
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import asyncpg
+
+from bench.options import BenchError
+from recaudo.app import make_core
+from recaudo.store.database import Database
+from recaudo.store.doctor import examine
+from recaudo.store.embedded import EmbeddedHandle, open_embedded
+from recaudo.store.migrate import migrate
+from recaudo.usecases import merchants
+
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 40
+# Server processes start side by side; whichever is slower must listen too before connections are made.
+SETTLE_S = 1.0
+PHASE_DATABASE = "bench"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A test account without a rate limit."""
+
+    id: UUID
+    key: str
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `recaudo serve`."""
+
+    port: int
+    pid: int
+
+
+class Stage:
+    """The PostgreSQL server and a database with a merchant in it, which each phase gets a copy of."""
+
+    def __init__(self, handle: EmbeddedHandle, home: Path) -> None:
+        self.bin_dir = handle.bin_dir
+        self.postgres_pid = int((handle.data_dir / "postmaster.pid").read_text(encoding="ascii").split()[0])
+        self._template_url = handle.url
+        self.folder = home
+        asyncio.run(migrate(handle.url))
+        self.account: Account = with_core(handle.url, _make_account)
+
+    @contextlib.contextmanager
+    def database(self) -> Generator[str]:
+        """The URL of a fresh database; what was written before is on the disk already."""
+        template = urlsplit(self._template_url).path[1:]
+        self._administer(
+            f"DROP DATABASE IF EXISTS {PHASE_DATABASE} WITH (FORCE)",
+            f"CREATE DATABASE {PHASE_DATABASE} TEMPLATE {template}",
+            "CHECKPOINT",
+        )
+        yield _other_database(self._template_url, PHASE_DATABASE)
+        self._administer(f"DROP DATABASE {PHASE_DATABASE} WITH (FORCE)")
+
+    @contextlib.contextmanager
+    def server(self, url: str, *, workers: int, log_level: str) -> Generator[Server]:
+        """A server on a database, as the command line starts it. Its log goes to a file, as it would in earnest."""
+        port = _free_port()
+        environment = {
+            **os.environ,
+            "RECAUDO_DATABASE_URL": url,
+            "RECAUDO_HOME": str(self.folder),
+            "RECAUDO_LOG_LEVEL": log_level,
+        }
+        command = [sys.executable, "-m", "recaudo", "serve", "--port", str(port), "--workers", str(workers)]
+        log_path = self.folder / "server.log"
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            _wait_until_healthy(process, port, log_path)
+            if workers > 1:
+                time.sleep(SETTLE_S)
+            yield Server(port=port, pid=process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_TIMEOUT_S)
+
+    def _administer(self, *statements: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(_other_database(self._template_url, "postgres"))
+            try:
+                for statement in statements:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(run())
+
+
+@contextlib.contextmanager
+def opened(home: Path | None) -> Generator[Stage]:
+    """A stage in a folder; without one, in a folder that is made for it and removed afterwards."""
+    chosen = home or Path(tempfile.mkdtemp(prefix="recaudo-bench-"))
+    try:
+        with open_embedded(chosen) as handle:
+            yield Stage(handle, chosen)
+            handle.close(wait_s=STOP_TIMEOUT_S)
+    finally:
+        if home is None:
+            shutil.rmtree(chosen, ignore_errors=True)
+
+
+def query(url: str, sql: str, *values: object) -> list[Any]:
+    """The rows of one query."""
+
+    async def run() -> list[Any]:
+        connection = await asyncpg.connect(url)
+        try:
+            return await connection.fetch(sql, *values)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def with_core(url: str, act: Callable[[Any], Awaitable[T]]) -> T:
+    """What an async function of the use cases' Core returns."""
+
+    async def run() -> T:
+        database = await Database.connect(url, connections_max=2)
+        try:
+            return await act(make_core(database))
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def check_database(url: str, *, invoices: int) -> None:
+    """Raise BenchError unless the database holds so many invoices and the doctor finds nothing wrong with them."""
+    ((stored,),) = query(url, "SELECT count(*) FROM invoice")
+    if stored != invoices:
+        raise BenchError(f"{invoices} invoices were acknowledged and {stored} are in the database")
+    query(url, "ANALYZE")
+
+    async def examined(core: Any) -> list[str]:
+        return [f"{check.name}: {found}" async for check, findings in examine(core.database) for found in findings]
+
+    if complaints := with_core(url, examined):
+        raise BenchError(f"the doctor found {len(complaints)} faults, the first is {complaints[0]}")
+
+
+async def _make_account(core: Any) -> Account:
+    made = await merchants.create(core, "Banco de pruebas", "bench", settings={"rate_per_second": 0})
+    return Account(id=made.test.account_id, key=made.test.secret_key)
+
+
+def _other_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log_path: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.05)
+    raise BenchError(f"the server did not start: {log_path.read_text(errors='replace')}")
