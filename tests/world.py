@@ -62,7 +62,7 @@ class Client:
         *,
         once: str | None = None,
         headers: Mapping[str, str] | None = None,
-        data: bytes | None = None,
+        data: Any = None,
     ) -> Answer:
         sent = {"Authorization": f"Bearer {self.key}", **self.headers, **(headers or {})}
         if once is not None:
@@ -136,6 +136,12 @@ class World:
         return make_core(self._database)
 
     async def start(self, *, workers: int = 1) -> None:
+        self._launch(workers)
+        self._database = await Database.connect(self.database_url, connections_max=8)
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        await self._wait_until_healthy()
+
+    def _launch(self, workers: int) -> None:
         environment = {
             **os.environ,
             "RECAUDO_DATABASE_URL": self.database_url,
@@ -145,9 +151,6 @@ class World:
         command = [sys.executable, "-m", "recaudo", "serve", "--port", str(self.port), "--workers", str(workers)]
         with (self.home / "server.log").open("ab") as log:
             self._server = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
-        self._database = await Database.connect(self.database_url, connections_max=8)
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        await self._wait_until_healthy()
 
     async def stop(self) -> None:
         if self._session is not None:

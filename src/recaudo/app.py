@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from recaudo import __version__
 from recaudo.config import Settings, read_settings, secret_key
@@ -41,6 +42,7 @@ from recaudo.worker import loops
 # Due work older than this means that nobody performs it.
 DUE_STUCK_S = 300
 _WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
+_SUPERVISOR_VARIABLE = "RECAUDO_SERVE_SUPERVISOR"
 
 _NEUTRAL_401 = (
     b'{"message":"Falta el encabezado Authorization. Use \'Authorization: Bearer <clave>\' (OnePay) o '
@@ -140,7 +142,12 @@ class Application:
         return Reply(status=200 if facts["status"] == "ok" else 503, body=msgspec.json.encode(facts))
 
     def _metrics(self) -> Reply:
-        body = generate_latest(self._registry)
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            # Several server processes: each writes its figures to files, and whoever is asked adds them up.
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        body = generate_latest(registry)
         return Reply(status=200, body=body, content_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -199,9 +206,14 @@ class Application:
 
 def _die_with_parent() -> None:
     """A server process whose supervisor was killed must not go on alone: on Linux the kernel tells it to stop."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    if sys.platform != "linux":
+        return
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    supervisor = os.environ.get(_SUPERVISOR_VARIABLE)
+    if supervisor is not None and os.getppid() != int(supervisor):
+        # It died before the kernel was told, so the kernel will never tell.
+        raise RuntimeError("the supervisor of this server process is gone")
 
 
 def serve_environment(settings: Settings, database_url: str, *, runs_worker: bool) -> dict[str, str]:
@@ -212,6 +224,7 @@ def serve_environment(settings: Settings, database_url: str, *, runs_worker: boo
         "RECAUDO_PUBLIC_URL": settings.public_url,
         "RECAUDO_SECRET_KEY": secret_key(settings),
         _WORKER_VARIABLE: "1" if runs_worker else "0",
+        _SUPERVISOR_VARIABLE: str(os.getpid()),
     }
 
 

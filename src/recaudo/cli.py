@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import socket
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -49,6 +52,7 @@ _PLAIN_ERRORS = {
     "DatabaseAwayError",
     "DatabaseTooNewError",
     "DatabaseNotMigratedError",
+    "MigrationFailedError",
 }
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -64,8 +68,9 @@ def serve(
 ) -> None:
     """Answer HTTP, and perform due work in the same processes unless told not to."""
     settings = _with_address(read_settings(), host, port)
+    address = _free_address(host, port)
     with _database(settings) as url:
-        _run_server(settings, url, host=host, port=port, workers=workers, runs_worker=worker)
+        _run_server(settings, url, host=address, port=port, workers=workers, runs_worker=worker)
 
 
 @app.command()
@@ -114,6 +119,8 @@ def create_merchant(
 
     try:
         created = _with_core(read_settings(), run)
+    except use_cases.BadNameError:
+        _fail(f"The name must have 1 to {use_cases.NAME_CHARS_MAX} characters.")
     except use_cases.BadSlugError:
         _fail(f"The slug {slug!r} cannot be used: 3 to 50 lower-case letters, digits and hyphens, no reserved word.")
     except SlugTakenError:
@@ -158,10 +165,11 @@ def demo(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     os.environ.setdefault("RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS", "1")
     os.environ.setdefault("RECAUDO_LOG_LEVEL", "warning")
     settings = _with_address(read_settings(), host, port)
+    address = _free_address(host, port)
     with _database(settings) as url:
         merchant = asyncio.run(_demo_merchant(url))
         _print_demo(settings, merchant)
-        _run_server(settings, url, host=host, port=port, workers=1, runs_worker=True)
+        _run_server(settings, url, host=address, port=port, workers=1, runs_worker=True)
 
 
 @app.command()
@@ -177,6 +185,8 @@ def _run_server(settings: Settings, url: str, *, host: str, port: int, workers: 
     from recaudo.app import serve_environment
 
     os.environ.update(serve_environment(settings, url, runs_worker=runs_worker))
+    if workers > 1:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(settings.home / "metrics")
     server = Granian(
         "recaudo.app:create",
         factory=True,
@@ -192,6 +202,21 @@ def _run_server(settings: Settings, url: str, *, host: str, port: int, workers: 
         workers_kill_timeout=35,
     )
     server.serve()
+
+
+def _free_address(host: str, port: int) -> str:
+    """The host's IP address, if a server may listen there.
+
+    The HTTP server lets its processes share a port, so a second server on it would silently get half of the requests.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        _fail(f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another with --host and --port.")
+    return str(address[0])
 
 
 @contextlib.contextmanager
@@ -313,6 +338,13 @@ def _print_merchant(name: str, created: Any) -> None:  # noqa: ANN401
     console.print(f"[green]Created[/green] {name} ({created.slug}). These keys are shown only now:", highlight=False)
     for label, account in (("live", created.live), ("test", created.test)):
         print(f"{label}  {account.secret_key}  {account.public_key}")  # noqa: T201 - the result
+
+
+def _empty_folder(path: Path) -> str:
+    """A folder without the files of an earlier run."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return str(path)
 
 
 def _tell(text: str) -> None:

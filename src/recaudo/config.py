@@ -1,5 +1,6 @@
 """Settings from the environment, read once by the composition root. docs/reference/settings.md describes each."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int
 
 
+SECRET_CHARS_MIN = 32
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -45,19 +47,41 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def secret_key(settings: Settings) -> str:
-    """The key that signs form tokens and encrypts secrets: the operator's, or one kept under the home folder."""
+    """The key that signs form tokens and encrypts secrets: the operator's, or one kept under the home folder.
+
+    Raises SettingsError when the home folder cannot keep it.
+    """
     if settings.secret_key is not None:
         return settings.secret_key
     path = settings.home / "secret.key"
-    settings.home.mkdir(parents=True, exist_ok=True)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        key = secrets.token_urlsafe(48)
-        file.write(key + "\n")
+        settings.home.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _keep_new_key(path)
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"RECAUDO_HOME is {str(settings.home)!r}, which cannot keep a secret key ({error}); use a folder that this "
+            "user may write to, or set RECAUDO_SECRET_KEY."
+        ) from error
+    if len(key) < SECRET_CHARS_MIN:
+        raise SettingsError(f"{path} holds no key; put it back from a backup, or remove it to start with a new key.")
     return key
+
+
+def _keep_new_key(path: Path) -> None:
+    """Put a new key there, whole or not at all; when another process was faster, its key counts."""
+    written = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(written, path)
+    finally:
+        written.unlink()
 
 
 def _public_url(text: str) -> str:
@@ -67,8 +91,10 @@ def _public_url(text: str) -> str:
 
 
 def _secret(text: str | None) -> str | None:
-    if text is not None and len(text) < 32:
-        raise SettingsError("RECAUDO_SECRET_KEY is too short; use at least 32 random characters.")
+    if not text:
+        return None
+    if len(text) < SECRET_CHARS_MIN:
+        raise SettingsError(f"RECAUDO_SECRET_KEY is too short; use at least {SECRET_CHARS_MIN} random characters.")
     return text
 
 

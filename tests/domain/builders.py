@@ -174,9 +174,7 @@ class Life:
         return change
 
     def _keep_rows(self, change: Change) -> None:
-        assert [(e.version, e.ordinal) for e in change.events] == [
-            (change.invoice.version, ordinal) for ordinal in range(len(change.events))
-        ]
+        self._check_rows(change)
         self.invoice = change.invoice
         self.collections.update({c.id: c for c in change.collections})
         self.attempts.update({a.id: a for a in change.attempts})
@@ -185,6 +183,21 @@ class Life:
         self.events += change.events
         transactions = [(r.gateway, r.gateway_tx_id, r.kind) for r in self.receipts]
         assert len(set(transactions)) == len(transactions), "a transaction is booked once"
+
+    def _check_rows(self, change: Change) -> None:
+        """What the database would refuse, and what every row must say."""
+        written = (*change.receipts, *change.transfers, *change.events)
+        changed = (*change.collections, *change.attempts)
+        ids = [row.id for row in (*self.receipts, *self.transfers, *self.events, *written)]
+        assert None not in ids
+        assert len(set(ids)) == len(ids)
+        for row in (*written, *changed):
+            assert (row.account_id, row.invoice_id) == (ACCOUNT_ID, change.invoice.id)
+        assert {row.at for row in written} | {row.updated_at for row in changed} == {self.now}
+        assert {row.currency for row in (*change.receipts, *change.transfers, *changed)} <= {"COP"}
+        assert {t.customer_id for t in change.transfers} <= {CUSTOMER_ID}
+        told = [(e.version, e.ordinal) for e in change.events]
+        assert told == [(change.invoice.version, ordinal) for ordinal in range(len(told))]
 
 
 def an_invoice(

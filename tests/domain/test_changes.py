@@ -7,7 +7,7 @@ import pytest
 from recaudo.domain.changes import Books, Draft
 from recaudo.domain.model import Receipt, ReceiptKind
 from recaudo.domain.states import CollectionState, InvoiceState
-from tests.domain.builders import GATEWAY, NOON, Life, an_invoice, in_instalments, in_parts
+from tests.domain.builders import GATEWAY, NOON, Life, a_request, an_invoice, in_instalments, in_parts
 
 
 def a_draft(life: Life | None = None) -> Draft:
@@ -39,12 +39,13 @@ def a_receipt(draft: Draft, amount_minor: int, kind: ReceiptKind = ReceiptKind.G
 
 
 def receive_silently(draft: Draft) -> None:
-    """Money appears on the invoice without a receipt."""
+    draft.set_collection(draft.invoice.collection_id, received_minor=40)
     draft.set_invoice(received_minor=40)
 
 
 def receive_without_booking(draft: Draft) -> None:
     draft.add_receipt(a_receipt(draft, 10))
+    draft.set_collection(draft.invoice.collection_id, received_minor=40)
     draft.set_invoice(received_minor=40)
 
 
@@ -53,8 +54,8 @@ def receive_nothing(draft: Draft) -> None:
 
 
 def receive_a_negative_amount(draft: Draft) -> None:
-    draft.add_receipt(a_receipt(draft, -10))
     receipt = a_receipt(draft, -10)
+    draft.add_receipt(receipt)
     draft.transfer(Books.RECEIVABLE, GATEWAY, 10, receipt_id=receipt.id)
     draft.set_invoice(received_minor=20)
 
@@ -132,6 +133,24 @@ def test_a_refund_may_be_negative():
     draft.transfer(Books.RECEIVABLE, GATEWAY, 10, receipt_id=receipt.id)
     draft.set_invoice(received_minor=20)
     assert draft.finish().receipts == (receipt,)
+
+
+def test_what_is_asked_of_a_request_is_no_debt_and_not_compared_with_one():
+    life = a_request(None)
+    draft = Draft.of(life.case(), life.moment)
+    draft.event("collection.opened")
+    draft.set_collection(life.current.id, amount_minor=50)
+    assert draft.finish().collections[0].amount_minor == 50
+
+
+def test_the_receipts_of_a_change_add_to_those_known_before():
+    life = an_invoice(100, partial=in_parts())
+    before = life.pay(30).after
+    change = Draft.of(before, life.moment)
+    change.event("invoice.updated")
+    receipt = a_receipt(change, 10)
+    change.add_receipt(receipt)
+    assert change.case.receipts == (*before.receipts, receipt)
 
 
 def test_a_ledger_row_never_moves_a_negative_amount():

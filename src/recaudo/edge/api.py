@@ -1,7 +1,7 @@
 """The order of checks that the wire specifications ask for (section 1.5 of each), around a dialect's handlers.
 
 The first check that fails answers: size, authentication, account, rate, path, method, content type, JSON,
-idempotency key. Then the handler, which knows what the request means.
+idempotency key, length of the query. Then the handler, which knows what the request means.
 """
 
 import time
@@ -70,9 +70,9 @@ class Api:
                 route=route,
                 path=path.rstrip("/"),
                 params=params,
-                query=query_of(scope),
                 body=_parse(scope, route, body),
                 once_key=self._once_key(scope, route),
+                query=query_of(scope),
                 request_id=request_id,
                 base_url=self._base_url,
             )
@@ -108,7 +108,8 @@ class Api:
     def _once_key(self, scope: Scope, route: Route) -> str | None:
         if route.once == "none":
             return None
-        values = [v for name in self._dialect.key_headers if (v := header(scope, name)) is not None]
+        names = self._dialect.key_headers
+        values: list[bytes] = [value for name, value in scope["headers"] if name in names]
         if not values:
             if route.once == "required":
                 raise Problem(ProblemKind.KEY_MISSING)

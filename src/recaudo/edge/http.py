@@ -17,6 +17,7 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 IGNORED_FIELDS_MAX = 20
+DISCARDED_BYTES_MAX = 16 * 1024 * 1024
 # More query parameters than this are nobody's list request.
 QUERY_PARAMETERS_MAX = 100
 
@@ -31,29 +32,50 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
-    """The whole body. Raises Problem BODY_TOO_LARGE as soon as it is known to be above `bytes_max`."""
+    """The whole body. Raises Problem BODY_TOO_LARGE when it is above `bytes_max`, of which no more is kept."""
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > bytes_max:
-        raise Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+        if int(declared) <= DISCARDED_BYTES_MAX and header(scope, b"expect") is None:
+            await _discard(receive)
+        raise _too_large()
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if len(body) > bytes_max:
-            raise Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+            raise _too_large()
         return body
     chunks = [body]
     size = len(body)
     while message.get("more_body"):
         if size > bytes_max:
-            raise Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+            await _discard(receive)
+            raise _too_large()
         message = await receive()
         if message["type"] == "http.disconnect":
             break
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
     if size > bytes_max:
-        raise Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+        raise _too_large()
     return b"".join(chunks)
+
+
+async def _discard(receive: Receive) -> None:
+    """Let the rest of a body that is too large pass by, up to a limit of its own.
+
+    A client that still sends when its connection is closed never reads why. One that waits for a word before it
+    sends (Expect) is answered at once instead.
+    """
+    size = 0
+    while size < DISCARDED_BYTES_MAX:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
+
+
+def _too_large() -> Problem:
+    return Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
 
 
 async def send_reply(send: Send, reply: Reply, *, request_id: str, head: bool = False) -> None:
@@ -77,19 +99,23 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def query_of(scope: Scope) -> list[tuple[str, str]]:
-    """The query's parameters in order, blank ones included."""
+    """The query's parameters in order, blank ones included. Raises Problem QUERY_TOO_LONG."""
     raw: bytes = scope["query_string"]
     if not raw:
         return []
     text = raw.decode("utf-8", errors="replace")
-    return parse_qsl(text, keep_blank_values=True, max_num_fields=QUERY_PARAMETERS_MAX)
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=QUERY_PARAMETERS_MAX)
+    except ValueError as error:
+        raise Problem(ProblemKind.QUERY_TOO_LONG) from error
 
 
 def ignored_header(paths: Sequence[str]) -> list[tuple[str, str]]:
     """The header that names what was sent and not understood (wire specifications, section 1.3)."""
     if not paths:
         return []
-    shown = [quote(path, safe="_.[]-") for path in paths[:IGNORED_FIELDS_MAX]]
+    # `quote` never encodes the tilde, whatever is called safe.
+    shown = [quote(path, safe="[]").replace("~", "%7E") for path in paths[:IGNORED_FIELDS_MAX]]
     if len(paths) > IGNORED_FIELDS_MAX:
         shown.append("...")
     return [("Recaudo-Ignored-Fields", ",".join(shown))]

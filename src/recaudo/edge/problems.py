@@ -19,6 +19,7 @@ class ProblemKind(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     MALFORMED_JSON = "malformed_json"
+    QUERY_TOO_LONG = "query_too_long"
     KEY_MISSING = "key_missing"
     KEY_MALFORMED = "key_malformed"
     KEY_IN_PROGRESS = "key_in_progress"

@@ -60,6 +60,8 @@ class Router:
 
         Raises Problem ROUTE_NOT_FOUND, or METHOD_NOT_ALLOWED with the header that names what is.
         """
+        if not path.startswith("/"):
+            raise Problem(ProblemKind.ROUTE_NOT_FOUND)
         node = self._root
         params: list[str] = []
         for segment in _segments(path):
@@ -81,4 +83,5 @@ class Router:
 
 
 def _segments(path: str) -> list[str]:
-    return path.strip("/").split("/")
+    """The parts of a path. One slash at its end is ignored; any other empty part is one that no route has."""
+    return path.removeprefix("/").removesuffix("/").split("/")

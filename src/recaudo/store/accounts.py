@@ -142,22 +142,29 @@ async def find_merchant(connection: Connection, merchant_id: UUID) -> Merchant |
     return None if record is None else Merchant(**dict(record))
 
 
-async def set_clock_shift(connection: Connection, account_id: UUID, clock_shift: timedelta) -> None:
-    """Move a test account's clock; what waits for a moment on that clock becomes due accordingly."""
-    await connection.execute(
+async def raise_clock_shift(connection: Connection, account_id: UUID, clock_shift: timedelta) -> timedelta | None:
+    """Move a test account's clock forward, never back; what waits for a moment on that clock becomes due accordingly.
+
+    Returns the shift that holds now; None when there is no such test account.
+    """
+    shift: timedelta | None = await connection.fetchval(
         """
         WITH moved AS (
-            UPDATE account SET clock_shift = $2 WHERE id = $1 AND is_test RETURNING id
+            UPDATE account SET clock_shift = greatest(clock_shift, $2) WHERE id = $1 AND is_test
+            RETURNING id, clock_shift AS shift
         ), collections AS (
-            UPDATE collection c SET due_at = c.expires_at - $2, leased_until = NULL
+            UPDATE collection c SET due_at = c.expires_at - moved.shift, leased_until = NULL
             FROM moved WHERE c.account_id = moved.id AND c.due_at IS NOT NULL
+        ), attempts AS (
+            UPDATE attempt t SET due_at = t.ask_at - moved.shift, leased_until = NULL
+            FROM moved WHERE t.account_id = moved.id AND t.due_at IS NOT NULL
         )
-        UPDATE attempt t SET due_at = t.ask_at - $2, leased_until = NULL
-        FROM moved WHERE t.account_id = moved.id AND t.due_at IS NOT NULL
+        SELECT shift FROM moved
         """,
         account_id,
         clock_shift,
     )
+    return shift
 
 
 async def accounts_exist(connection: Connection) -> bool:

@@ -20,6 +20,13 @@ class DatabaseAwayError(Exception):
     """The database cannot be reached, or is starting or stopping. Nothing was written; the request may be repeated."""
 
 
+class BadRowError(Exception):
+    """The database refused values that our own checks should have refused first; nothing was written.
+
+    The text names the rule, never the values: it ends in logs, and the driver's own text would show a payer's phone.
+    """
+
+
 class LockTimeoutError(Exception):
     """Another transaction held the row for longer than LOCK_TIMEOUT_S."""
 
@@ -35,9 +42,12 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
-    ConnectionError,
-    TimeoutError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    OSError,  # refused, timed out, name not known; a Unix socket that is gone while the server restarts
 )
+
+BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 
 
 class _PlainConnection(asyncpg.Connection):
@@ -59,7 +69,7 @@ class Database:
 
     @classmethod
     async def connect(cls, url: str, *, connections_max: int = 12) -> "Database":
-        """Open the pool. Raises DatabaseAwayError when the server cannot be reached."""
+        """Open the pool. Raises DatabaseAwayError when the server cannot be reached, or the URL is none."""
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -79,8 +89,8 @@ class Database:
                     "idle_in_transaction_session_timeout": "60s",
                 },
             )
-        except (*AWAY, OSError) as error:
-            raise DatabaseAwayError(str(error)) from error
+        except (*AWAY, ValueError) as error:
+            raise unreachable(error) from error
         return cls(pool)
 
     async def close(self) -> None:
@@ -112,6 +122,31 @@ class _translated:  # noqa: N801 - reads as a phrase at its place of use
             raise LockTimeoutError(str(error)) from error
         if isinstance(error, AWAY):
             raise DatabaseAwayError(str(error) or type(error).__name__) from error
+        if isinstance(error, BAD_ROW):
+            # Without its cause, whose text holds the values.
+            raise bad_row(error) from None
+
+
+def bad_row(error: Exception) -> BadRowError:
+    """What a driver's error says, less the values."""
+    rule = getattr(error, "constraint_name", None) or getattr(error, "column_name", None)
+    table = getattr(error, "table_name", None)
+    where = "".join(f" {name}" for name in (table, rule) if name)
+    return BadRowError(f"{type(error).__name__}{where}")
+
+
+def unreachable(error: Exception) -> DatabaseAwayError:
+    """Why there is no connection, and what to look at."""
+    if isinstance(error, ValueError):
+        # The driver's text may quote a part of the URL, and with it of the password.
+        return DatabaseAwayError(
+            "RECAUDO_DATABASE_URL must look like postgresql://user:password@host:5432/name; special characters in the "
+            "password are written as %40 and the like."
+        )
+    reason = str(error) or type(error).__name__
+    return DatabaseAwayError(
+        f"The database cannot be reached ({reason}): is it running, is RECAUDO_DATABASE_URL right?"
+    )
 
 
 def _encode_json(value: Any) -> bytes:  # noqa: ANN401 - anything JSON
@@ -129,6 +164,9 @@ class RawJson:
 
 
 async def _set_up(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode, format="binary"
+    )
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",

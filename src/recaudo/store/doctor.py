@@ -166,11 +166,15 @@ CHECKS = (
         name="invoice-history",
         meaning="Every version of an invoice has its events, with none missing.",
         sql="""
-        SELECT i.account_id, i.id, i.version AS stored, coalesce(e.count, 0) AS computed
+        SELECT i.account_id, i.id, i.version || ' versions, ' || coalesce(e.events, 0) || ' events' AS stored,
+               coalesce(e.versions, 0) || ' versions, ' || coalesce(e.numbered, 0) || ' events' AS computed
         FROM invoice i
-        LEFT JOIN (SELECT account_id, invoice_id, count(DISTINCT version) FROM event GROUP BY 1, 2) e
+        LEFT JOIN (SELECT account_id, invoice_id, count(*) AS versions, sum(count) AS events, sum(last + 1) AS numbered
+                   FROM (SELECT account_id, invoice_id, version, count(*), max(ordinal) AS last
+                         FROM event GROUP BY 1, 2, 3) v
+                   GROUP BY 1, 2) e
                ON e.account_id = i.account_id AND e.invoice_id = i.id
-        WHERE i.version IS DISTINCT FROM coalesce(e.count, 0)
+        WHERE i.version IS DISTINCT FROM coalesce(e.versions, 0) OR e.events IS DISTINCT FROM e.numbered
         """,
     ),
     Check(
@@ -182,6 +186,19 @@ CHECKS = (
         LEFT JOIN (SELECT account_id, attempt_id, count(*) FROM receipt WHERE kind = 'gateway' GROUP BY 1, 2) r
                ON r.account_id = t.account_id AND r.attempt_id = t.id
         WHERE (t.state IN ('succeeded', 'refunded', 'disputed')) IS DISTINCT FROM (coalesce(r.count, 0) > 0)
+        """,
+    ),
+    Check(
+        name="due-work",
+        meaning="What must happen later waits for the worker, and nothing else does.",
+        sql="""
+        SELECT account_id, id, due_at AS stored, expires_at AS computed
+        FROM collection
+        WHERE (state = 'pending' AND expires_at IS NOT NULL) IS DISTINCT FROM (due_at IS NOT NULL)
+        UNION ALL
+        SELECT account_id, id, due_at, ask_at
+        FROM attempt
+        WHERE (state IN ('created', 'processing', 'unknown')) IS DISTINCT FROM (due_at IS NOT NULL)
         """,
     ),
     Check(

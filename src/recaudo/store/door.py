@@ -186,7 +186,7 @@ async def reschedule(
     """Note that an attempt's gateway was asked and told nothing new, and when to ask again (None: never)."""
     await connection.execute(
         """
-        UPDATE attempt SET asked = $3, ask_at = $4, due_at = $5, leased_until = NULL
+        UPDATE attempt SET asked = $3, ask_at = $4, due_at = $5, leased_until = NULL, tries = 0, last_error = NULL
         WHERE account_id = $1 AND id = $2
         """,
         attempt.account_id,
@@ -237,5 +237,7 @@ def _customers(creations: Sequence[Creation]) -> list[rows.Row]:
     return [rows.customer_row(customer) for _, customer in sorted(unique.items())]
 
 
-def _origin(change: Change) -> tuple[str, str]:
-    return change.invoice.origin_id or "", change.invoice.origin or ""
+def _origin(change: Change) -> tuple[str, str, str, UUID]:
+    """The unique key of an invoice's origin: the account too, as tenants number their invoices alike."""
+    invoice = change.invoice
+    return invoice.origin_id or "", invoice.origin or "", invoice.dialect, invoice.account_id

@@ -23,6 +23,7 @@ class Claimed(msgspec.Struct, frozen=True):
     id: UUID
     invoice_id: UUID
     tries: int
+    leased_until: datetime
 
 
 async def claim(connection: Connection, table: str, *, real_now: datetime, limit: int) -> list[Claimed]:
@@ -45,28 +46,32 @@ async def claim(connection: Connection, table: str, *, real_now: datetime, limit
         FROM unnest($1::uuid[], $2::uuid[]) c (account_id, id)
         WHERE t.account_id = c.account_id AND t.id = c.id
           AND t.due_at <= $4 AND (t.leased_until IS NULL OR t.leased_until <= $4)
-        RETURNING t.account_id, t.id, t.invoice_id, t.tries
+        RETURNING t.account_id, t.id, t.invoice_id, t.tries, t.leased_until
         """,  # noqa: S608
         [c["account_id"] for c in candidates],
         [c["id"] for c in candidates],
         real_now + LEASE,
         real_now,
     )
-    return [Claimed(r["account_id"], r["id"], r["invoice_id"], r["tries"]) for r in taken]
+    return [Claimed(*r.values()) for r in taken]
 
 
 async def postpone(connection: Connection, table: str, claimed: Claimed, *, until: datetime, error: str | None) -> None:
-    """Give a row back, due again at `until` (real time), with what went wrong."""
+    """Give a row back, due again at `until` (real time), with what went wrong.
+
+    Nothing happens when the row is no longer this worker's: its lease ended and another took it, or it was saved anew.
+    """
     assert table in TABLES, "only tables of due work can be postponed"
     await connection.execute(
         f"""
         UPDATE {table} SET due_at = $3, leased_until = NULL, last_error = $4
-        WHERE account_id = $1 AND id = $2 AND due_at IS NOT NULL
+        WHERE account_id = $1 AND id = $2 AND leased_until = $5
         """,  # noqa: S608
         claimed.account_id,
         claimed.id,
         until,
         None if error is None else error[:ERROR_CHARS_MAX],
+        claimed.leased_until,
     )
 
 

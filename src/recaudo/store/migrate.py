@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from recaudo.store.database import AWAY, DatabaseAwayError
+from recaudo.store.database import AWAY, unreachable
 
 # One row per file in migrations/, oldest first.
 VERSIONS = ("0001_core",)
@@ -25,6 +25,10 @@ class DatabaseNotMigratedError(Exception):
     """The database is older than the program."""
 
 
+class MigrationFailedError(Exception):
+    """The database refused a migration; nothing was changed."""
+
+
 async def database_version(url: str) -> str | None:
     """The version of a database; None when it has none of our tables.
 
@@ -32,8 +36,8 @@ async def database_version(url: str) -> str | None:
     """
     try:
         connection = await asyncpg.connect(url, timeout=10)
-    except (*AWAY, OSError, asyncpg.InvalidCatalogNameError) as error:
-        raise DatabaseAwayError(str(error)) from error
+    except (*AWAY, ValueError) as error:
+        raise unreachable(error) from error
     try:
         if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
             return None
@@ -61,11 +65,12 @@ async def require_current(url: str) -> None:
 async def migrate(url: str, *, progress: Callable[[str], None] | None = None) -> list[str]:
     """Run the migrations that are missing, all in one transaction; returns their names.
 
-    Raises DatabaseTooNewError and DatabaseAwayError.
+    Raises DatabaseTooNewError, DatabaseAwayError and MigrationFailedError.
     """
     if await database_version(url) == VERSIONS[-1]:
         return []
     # Imported here: only a database that is behind pays for loading alembic.
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
@@ -76,6 +81,8 @@ async def migrate(url: str, *, progress: Callable[[str], None] | None = None) ->
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_upgrade, progress)
+    except DBAPIError as error:
+        raise MigrationFailedError(f"The migration failed and nothing was changed. {error.orig}") from error
     finally:
         await engine.dispose()
 

@@ -224,12 +224,13 @@ async def find_payable(connection: Connection, account_id: UUID, typed: str) -> 
         account_id,
         f"""
         FROM (
-            SELECT * FROM invoice WHERE account_id = $1 AND lower(reference) = lower($2) AND state = 'open'
+            SELECT id FROM invoice WHERE account_id = $1 AND lower(reference) = lower($2) AND state = 'open'
             UNION
-            SELECT i.* FROM customer p
+            SELECT i.id FROM customer p
             JOIN invoice i ON i.account_id = p.account_id AND i.customer_id = p.id AND i.state = 'open'
             WHERE p.account_id = $1 AND p.listed AND lower(p.document_number) = lower($2)
-        ) i
+        ) found
+        JOIN invoice i ON i.account_id = $1 AND i.id = found.id
         JOIN collection c ON c.account_id = i.account_id AND c.id = i.collection_id AND c.state = 'pending'
         ORDER BY i.due_on NULLS LAST, i.id LIMIT {PORTAL_ROWS_MAX}
         """,  # noqa: S608 - our own number

@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Sequence
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from recaudo.domain.model import Invoice
 from recaudo.store import idempotency
-from recaudo.store.database import Connection, Database
+from recaudo.store.database import BAD_ROW, Connection, Database, bad_row
 from recaudo.store.door import Creation, TakenError, create_many
 
 BATCH_MAX = 128
@@ -64,7 +63,7 @@ class Writer:
     async def create(self, creation: Creation) -> Outcome:
         """Write one creation together with whatever else waits.
 
-        Raises QueueFullError, or whatever the database raised for this creation alone.
+        Raises QueueFullError, BadRowError for this creation alone, or what befell its whole batch.
         """
         if len(self._waiting) >= QUEUE_MAX:
             raise QueueFullError
@@ -135,7 +134,7 @@ async def write_many(
         except TakenError:
             conflicted = True
             left = chosen + left
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        except BAD_ROW as error:
             outcomes.update(await _one_by_one(connection, creations, chosen, error))
         else:
             outcomes.update((i, Created()) for i in chosen)
@@ -181,7 +180,7 @@ async def _one_by_one(
 ) -> dict[int, Outcome | Exception]:
     """A row that the database refuses spoils its batch: find it, and let the others through."""
     if len(chosen) == 1:
-        return {chosen[0]: error}
+        return {chosen[0]: bad_row(error)}
     outcomes: dict[int, Outcome | Exception] = {}
     for i in chosen:
         (outcome,), _ = await write_many(connection, [creations[i]])

@@ -21,6 +21,9 @@ SLUGS_RESERVED = frozenset(
 )  # fmt: skip
 
 
+NAME_CHARS_MAX = 200
+
+
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An account and its keys: shown once, kept nowhere."""
 
@@ -42,6 +45,10 @@ class BadSlugError(ValueError):
     """The slug is not 3 to 50 lower-case letters, digits and hyphens, or is one of our own addresses."""
 
 
+class BadNameError(ValueError):
+    """The name is empty or has more than NAME_CHARS_MAX characters."""
+
+
 class NotATestAccountError(Exception):
     """Only test accounts have a movable clock."""
 
@@ -57,8 +64,10 @@ async def create(
 ) -> NewMerchant:
     """Create a merchant with one live and one test account and their keys.
 
-    `test_secret_key` fixes the test key's text (the demo's). Raises BadSlugError and SlugTakenError.
+    `test_secret_key` fixes the test key's text (the demo's). Raises BadNameError, BadSlugError and SlugTakenError.
     """
+    if not 1 <= len(name.strip()) <= NAME_CHARS_MAX:
+        raise BadNameError(name)
     if not SLUG_PATTERN.fullmatch(slug) or slug in SLUGS_RESERVED:
         raise BadSlugError(slug)
     now = core.clock.now()
@@ -86,19 +95,15 @@ async def create(
 async def move_clock(core: Core, account: Account, to: datetime) -> datetime:
     """Set a test account's clock forward; it goes on ticking from there. Returns its new present.
 
-    Raises NotATestAccountError; ValueError when `to` is before the account's present, because ids, due work and
-    the order of events rest on a clock that only goes forward.
+    Ids, due work and the order of events rest on a clock that only goes forward: one that is past `to` already, by
+    another request or by the time this one took, stays as it is. Raises NotATestAccountError.
     """
     if not account.is_test:
         raise NotATestAccountError
     async with core.database.transaction() as connection:
-        current = await accounts.find_account(connection, account.id)
-        if current is None:
-            raise NotFoundError
-        shift = to - core.clock.now()
-        if shift < current.clock_shift:
-            raise ValueError("a test clock only moves forward")
-        await accounts.set_clock_shift(connection, account.id, shift)
+        shift = await accounts.raise_clock_shift(connection, account.id, to - core.clock.now())
+    if shift is None:
+        raise NotFoundError
     return core.clock.now() + shift
 
 

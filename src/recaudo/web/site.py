@@ -1,25 +1,38 @@
-"""The pages for people as one litestar application: routes, form tokens, security headers, error pages."""
+"""The pages for people as one application: routes, form tokens, limits, error pages.
 
-import time
+GET, POST /payment/{id}     one request to pay
+GET, POST /{slug}[/test]    a merchant's portal, of its live or its test account
+GET /_static/{name}         styles, script and icon
+"""
+
+import re
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from litestar import Litestar, Request, Response, get, post
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
+from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException, TooManyRequestsException
+from litestar.middleware import DefineMiddleware
 from litestar.response import Redirect
-from litestar.utils.scope.state import ScopeState
 
+from recaudo.domain.model import Account
+from recaudo.edge.http import AsgiApp
 from recaudo.edge.limits import RateLimiter
-from recaudo.edge.observe import Observer, new_request_id
-from recaudo.store.database import DatabaseAwayError
+from recaudo.edge.observe import Observer
+from recaudo.store.accounts import Merchant
+from recaudo.store.database import DatabaseAwayError, LockTimeoutError, StaleVersionError
+from recaudo.store.writer import QueueFullError
 from recaudo.usecases.core import Core
-from recaudo.web import payer, portal
-from recaudo.web.i18n import Language, choose_language
+from recaudo.web import limits, payer, paying, portal
+from recaudo.web.front import Front
+from recaudo.web.guard import CrossSiteError, FormGuard, form_token, removed_cookie, token_config
+from recaudo.web.i18n import choose_language
+from recaudo.web.limits import Allowance, visitor_address, wait_s
 from recaudo.web.payer import Visitor
 from recaudo.web.rendering import (
-    SECURITY_HEADERS,
     STATIC_HEADERS,
     STATIC_PREFIX,
     prepare,
@@ -28,19 +41,17 @@ from recaudo.web.rendering import (
     render_portal,
     static_files,
 )
-from recaudo.web.views import FormField, MessageKind, MessagePage
+from recaudo.web.views import MESSAGE_STATUS, FormField, MessageKind, MessagePage
 
 FORM_BYTES_MAX = 64 * 1024
-COOKIE = "recaudo_form"
-HTML = "text/html; charset=utf-8"
 
-# A person looks up a few references; a program that tries them all is slowed to a crawl.
-LOOKUPS_PER_SECOND, LOOKUPS_BURST = 0.2, 10
-# All addresses together, against one merchant's portal.
-PORTAL_PER_SECOND, PORTAL_BURST = 20, 200
-# Pages and payments of one address.
-VIEWS_PER_SECOND, VIEWS_BURST = 10, 200
-PAYMENTS_PER_SECOND, PAYMENTS_BURST = 0.5, 30
+# Written in full only: Python would also read braces, a `urn:` and no hyphens, and one page needs one address.
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SLUG = re.compile(r"[a-z0-9-]{3,50}")
+
+# Faults that pass by themselves: the same request succeeds a little later.
+_PASSING = (DatabaseAwayError, LockTimeoutError, QueueFullError, StaleVersionError)
+_PASSING_S = 2
 
 Req = Request[Any, Any, State]
 
@@ -48,67 +59,81 @@ Req = Request[Any, Any, State]
 class Site:
     """What the routes share."""
 
-    def __init__(self, core: Core, *, observer: Observer, limiter: RateLimiter, base_url: str, proxy_hops: int) -> None:
+    def __init__(
+        self,
+        core: Core,
+        *,
+        observer: Observer,
+        limiter: RateLimiter,
+        base_url: str,
+        tokens: CSRFConfig,
+        proxy_hops: int,
+    ) -> None:
         self.core = core
         self.observer = observer
-        self.limiter = limiter
         self.base_url = base_url
-        self.proxy_hops = proxy_hops
+        self.tokens = tokens
+        self._limiter = limiter
+        self._proxy_hops = proxy_hops
 
-    def visitor(self, request: Req, *, asked: str | None = None, again: bool = False) -> Visitor:
-        """Who looks: language by ?lang=, the form or the browser."""
-        lang = choose_language(asked or request.query_params.get("lang"), request.headers.get("accept-language"))
-        token = ScopeState.from_scope(request.scope).csrf_token
+    def visitor(self, request: Req, form: Mapping[str, str] | None = None) -> Visitor:
+        """Who looks, and how: what the form or the address says of it."""
+        said = request.query_params if form is None else form
         return Visitor(
-            lang=lang, csrf_token=token if isinstance(token, str) else "", base_url=self.base_url, again=again
+            lang=choose_language(said.get(FormField.LANG), request.headers.get("accept-language")),
+            csrf_token=form_token(request),
+            base_url=self.base_url,
+            again=said.get(FormField.AGAIN) == "1",
+            waited=said.get(payer.WAITED) == "1",
         )
 
-    def too_many(self, request: Req, what: str, *, per_second: float, burst: float, key: str | None = None) -> int:
-        """Seconds to wait, or 0. Counted per address unless another key is given."""
-        who = key or client_address(request, self.proxy_hops)
-        return self.limiter.wait_s((what, who), per_second=per_second, burst=burst, monotonic_s=time.monotonic())
+    def wait_s(self, request: Req, allowance: Allowance, *about: str) -> int:
+        """Take one of the allowance that this visitor has: 0, or the seconds to wait."""
+        peer = request.client.host if request.client else None
+        told = request.headers.getall("x-forwarded-for", [])
+        address = visitor_address(peer, told, proxy_hops=self._proxy_hops)
+        return wait_s(self._limiter, allowance, allowance, address, *about)
 
+    def limit(self, request: Req, allowance: Allowance, *about: str) -> None:
+        """The same, raising TooManyRequestsException."""
+        if wait := self.wait_s(request, allowance, *about):
+            raise TooManyRequestsException(headers={"Retry-After": str(wait)})
 
-def client_address(request: Req, proxy_hops: int) -> str:
-    """The payer's address: as many steps back in X-Forwarded-For as there are proxies that the operator trusts."""
-    forwarded = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
-    if proxy_hops and len(forwarded) >= proxy_hops:
-        return forwarded[-proxy_hops]
-    return request.client.host if request.client else "unknown"
+    def portal_wait_s(self, request: Req, merchant: Merchant) -> int:
+        """Take one look-up from what this visitor and all visitors of the portal together may do."""
+        own = self.wait_s(request, limits.LOOKUPS, merchant.slug)
+        return own or wait_s(self._limiter, limits.PORTAL, limits.PORTAL, merchant.slug)
 
 
 @get("/payment/{payment_id:str}")
 async def show_payment(request: Req, payment_id: str, state: State) -> Response[str]:
     """The page of one request to pay."""
     site: Site = state.site
-    if wait_s := site.too_many(request, "view", per_second=VIEWS_PER_SECOND, burst=VIEWS_BURST):
-        return _message(request, "too_many_requests", retry_after_s=wait_s)
+    site.limit(request, limits.VIEWS)
     shown = await _load(site, payment_id)
-    visitor = site.visitor(request, again=request.query_params.get("again") == "1")
-    return _html(render_payment(payer.page(site.core, shown, visitor)))
+    visitor = site.visitor(request)
+    handed_off = payer.hand_off(site.core, shown, visitor) if visitor.waited else None
+    return _html(handed_off or render_payment(payer.page(site.core, shown, visitor)))
 
 
 @post("/payment/{payment_id:str}", status_code=200)
 async def pay(request: Req, payment_id: str, state: State) -> Response[str] | Redirect:
     """The form of that page. The answer to a payment is a look at the page, never a page to post again."""
     site: Site = state.site
-    if wait_s := site.too_many(request, "pay", per_second=PAYMENTS_PER_SECOND, burst=PAYMENTS_BURST):
-        return _message(request, "too_many_requests", retry_after_s=wait_s)
+    site.limit(request, limits.VIEWS)
     shown = await _load(site, payment_id)
-    form = {name: str(value) for name, value in (await request.form()).items()}
-    visitor = site.visitor(request, asked=form.get(FormField.LANG), again=form.get(FormField.AGAIN) == "1")
-    answer = await payer.pay(site.core, shown, visitor, form)
-    if answer is not None:
-        return _html(answer)
-    return Redirect(f"{shown.path}?lang={visitor.lang}", status_code=303, headers=dict(SECURITY_HEADERS))
+    site.limit(request, limits.POSTS, shown.path)
+    form = await _form(request)
+    visitor = site.visitor(request, form)
+    answer = await paying.pay(site.core, shown, visitor, form)
+    return Redirect(shown.path_in(visitor.lang), status_code=303) if answer is None else _html(answer)
 
 
 @get(["/{slug:str}", "/{slug:str}/test"])
 async def show_portal(request: Req, slug: str, state: State) -> Response[str]:
     """A merchant's portal."""
     site: Site = state.site
-    if wait_s := site.too_many(request, "view", per_second=VIEWS_PER_SECOND, burst=VIEWS_BURST):
-        return _message(request, "too_many_requests", retry_after_s=wait_s)
+    site.limit(request, limits.VIEWS)
     account, merchant = await _find_portal(site, request, slug)
     return _html(render_portal(portal.page(account, merchant, site.visitor(request))))
 
@@ -117,38 +142,39 @@ async def show_portal(request: Req, slug: str, state: State) -> Response[str]:
 async def search_portal(request: Req, slug: str, state: State) -> Response[str]:
     """Look something up in a portal."""
     site: Site = state.site
+    site.limit(request, limits.VIEWS)
     account, merchant = await _find_portal(site, request, slug)
-    form = {name: str(value) for name, value in (await request.form()).items()}
-    visitor = site.visitor(request, asked=form.get(FormField.LANG))
-    query = form.get(FormField.QUERY, "").strip()[: portal.QUERY_CHARS_MAX]
+    form = await _form(request)
+    visitor = site.visitor(request, form)
+    query = form.get(FormField.QUERY, "").strip()
     if not query:
         return _html(render_portal(portal.page(account, merchant, visitor, error="too_short")))
-    wait_s = site.too_many(request, "lookup", per_second=LOOKUPS_PER_SECOND, burst=LOOKUPS_BURST) or site.too_many(
-        request, "portal", per_second=PORTAL_PER_SECOND, burst=PORTAL_BURST, key=slug
-    )
-    if wait_s:
+    if wait := site.portal_wait_s(request, merchant):
         limited = portal.page(account, merchant, visitor, query=query, error="rate_limited")
-        return _html(render_portal(limited), status=429, headers={"Retry-After": str(wait_s)})
-    rows = await portal.search(site.core, account, query)
+        return _html(render_portal(limited), status=429, headers={"Retry-After": str(wait)})
+    rows = await portal.search(site.core, account, query, lang=visitor.lang)
     return _html(render_portal(portal.page(account, merchant, visitor, query=query, rows=rows)))
 
 
-@get(STATIC_PREFIX + "{name:str}")
-async def static_file(name: str) -> Response[bytes]:
+@get(STATIC_PREFIX + "{name:str}", exclude_from_csrf=True)
+async def static_file(request: Req, name: str) -> Response[bytes]:
     """Styles, script and icon, under names that change with their content."""
     found = static_files().get(name)
     if found is None:
         raise NotFoundException
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers = {**STATIC_HEADERS, "Content-Encoding": "gzip"}
+        return Response(found.gzipped, media_type=found.content_type, headers=headers)
     return Response(found.body, media_type=found.content_type, headers=dict(STATIC_HEADERS))
 
 
-@get("/robots.txt")
+@get("/robots.txt", exclude_from_csrf=True)
 async def robots() -> Response[str]:
-    """Payment links are for their payers, not for search engines."""
-    return Response("User-agent: *\nDisallow: /\n", media_type="text/plain; charset=utf-8")
+    """Crawlers may look, because only then do they see that no page may be listed (X-Robots-Tag)."""
+    return Response("User-agent: *\nDisallow:\n", media_type="text/plain")
 
 
-@get("/favicon.ico")
+@get("/favicon.ico", exclude_from_csrf=True)
 async def favicon() -> Response[bytes]:
     """Browsers ask for it whatever the page says."""
     return Response(b"", status_code=204, headers={"Cache-Control": "public, max-age=86400"})
@@ -156,76 +182,98 @@ async def favicon() -> Response[bytes]:
 
 def make_site(
     core: Core, *, observer: Observer, limiter: RateLimiter, base_url: str, secret_key: str, proxy_hops: int
-) -> Litestar:
+) -> AsgiApp:
     """The application of the pages."""
     prepare()
-    site = Site(core, observer=observer, limiter=limiter, base_url=base_url, proxy_hops=proxy_hops)
-    return Litestar(
+    is_https = base_url.startswith("https://")
+    tokens = token_config(secret_key, is_https=is_https)
+    site = Site(
+        core, observer=observer, limiter=limiter, base_url=base_url, tokens=tokens, proxy_hops=proxy_hops
+    )
+    pages: Any = Litestar(
         [show_payment, pay, show_portal, search_portal, static_file, robots, favicon],
         state=State({"site": site}),
-        csrf_config=CSRFConfig(
-            secret=secret_key,
-            cookie_name=COOKIE,
-            cookie_secure=base_url.startswith("https://"),
-            cookie_httponly=True,
-            cookie_samesite="lax",
-        ),
+        middleware=[DefineMiddleware(FormGuard, config=tokens, public_host=urlsplit(base_url).netloc)],
         request_max_body_size=FORM_BYTES_MAX,
         exception_handlers={Exception: _failed, HTTPException: _refused},
         openapi_config=None,
         logging_config=None,
     )
+    return Front(pages, observer=observer, is_https=is_https)
 
 
 async def _load(site: Site, payment_id: str) -> payer.Shown:
-    try:
-        collection_id = UUID(payment_id)
-    except ValueError:
-        raise NotFoundException from None
-    shown = await payer.load(site.core, collection_id)
+    shown = await payer.load(site.core, UUID(payment_id)) if _ID.fullmatch(payment_id) else None
     if shown is None:
         raise NotFoundException
     return shown
 
 
-async def _find_portal(site: Site, request: Req, slug: str) -> Any:  # noqa: ANN401 - an account and its merchant
-    is_test = request.url.path.rstrip("/").endswith("/test")
-    found = await portal.find(site.core, slug, is_test=is_test)
+async def _find_portal(site: Site, request: Req, slug: str) -> tuple[Account, Merchant]:
+    # Addresses are typed from paper as well, and some keyboards begin with a capital.
+    slug = slug.lower()
+    is_test = "/" in request.url.path.strip("/")
+    found = await portal.find(site.core, slug, is_test=is_test) if _SLUG.fullmatch(slug) else None
     if found is None:
         raise NotFoundException
     return found
 
 
+async def _form(request: Req) -> dict[str, str]:
+    return {name: str(value) for name, value in (await request.form()).items()}
+
+
 def _refused(request: Req, error: HTTPException) -> Response[str]:
     """Errors that the visitor can do something about."""
-    if isinstance(error, PermissionDeniedException):
-        answer = _message(request, "form_expired")
-        # A token that no longer counts, for example after the server's key changed, must not come back.
-        answer.delete_cookie(COOKIE)
-        return answer
-    status = error.status_code
-    return _message(request, "not_found", status=status if status in {405, 413} else 404)
+    match error:
+        case CrossSiteError():
+            return _message(request, "form_expired")
+        case PermissionDeniedException():
+            site: Site = request.app.state.site
+            answer = _message(request, "form_expired")
+            # A token that no longer counts, for example after the server's key changed, must not come back.
+            if site.tokens.cookie_name in request.cookies:
+                answer.set_cookie(removed_cookie(site.tokens))
+            return answer
+        case TooManyRequestsException():
+            return _message(request, "too_many_requests", headers=error.headers)
+        case NotFoundException():
+            return _message(request, "not_found")
+        case HTTPException(status_code=405):
+            return _message(request, "not_understood", status=405, headers={"Allow": _allowed(request)})
+        case _:
+            return _message(request, "not_understood", status=error.status_code)
+
+
+def _allowed(request: Req) -> str:
+    takes_forms = not request.url.path.startswith((STATIC_PREFIX, "/robots.txt", "/favicon.ico"))
+    return "GET, HEAD, POST" if takes_forms else "GET, HEAD"
 
 
 def _failed(request: Req, error: Exception) -> Response[str]:
     """Faults of the server: told in full to the log, without detail to the visitor."""
     site: Site = request.app.state.site
-    request_id = new_request_id()
-    if isinstance(error, DatabaseAwayError):
+    request_id: str = request.state.request_id
+    if isinstance(error, _PASSING):
         site.observer.warn("unavailable", request_id=request_id, reason=str(error))
-        return _message(request, "unavailable", retry_after_s=2)
+        return _message(request, "unavailable", headers={"Retry-After": str(_PASSING_S)})
     site.observer.fail(error, request_id=request_id)
     return _message(request, "failure")
 
 
 def _message(
-    request: Req, kind: MessageKind, *, status: int | None = None, retry_after_s: int | None = None
+    request: Req, kind: MessageKind, *, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Response[str]:
-    lang: Language = choose_language(request.query_params.get("lang"), request.headers.get("accept-language"))
-    page = MessagePage(lang=lang, kind=kind, page_path=request.url.path)
-    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    return _html(render_message(page), status=status or page.status, headers=headers)
+    lang = choose_language(request.query_params.get("lang"), request.headers.get("accept-language"))
+    page = MessagePage(
+        lang=lang,
+        kind=kind,
+        # Two slashes at the start would make every link of the page lead to another site.
+        page_path="/" + quote(request.url.path.lstrip("/")),
+        request_id=request.state.request_id if kind == "failure" else None,
+    )
+    return _html(render_message(page), status=status or MESSAGE_STATUS[kind], headers=headers)
 
 
-def _html(text: str, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[str]:
-    return Response(text, status_code=status, media_type=HTML, headers={**SECURITY_HEADERS, **(headers or {})})
+def _html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
+    return Response(text, status_code=status, media_type="text/html", headers=dict(headers or {}))

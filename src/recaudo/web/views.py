@@ -15,22 +15,27 @@ from typing import Final, Literal
 from recaudo.web.i18n import Language
 
 PaymentState = Literal[
-    "payable", "in_progress", "paid", "refunded", "superseded", "expired", "partial_expired", "cancelled"
+    "payable", "in_progress", "paid", "settled", "refunded", "superseded", "expired", "partial_expired", "cancelled"
 ]
 AmountKind = Literal["full_only", "parts", "open"]
 MethodKind = Literal["pse", "card", "nequi", "daviplata", "bancolombia", "breb", "cash", "sandbox", "other"]
 OutcomeId = Literal[
     "approve", "decline", "pending_then_approve", "never_answer", "approve_twice", "settle_after_replacement"
 ]
-AmountError = Literal["missing", "unreadable", "too_small", "too_large", "leaves_rest"]
+AmountError = Literal["missing", "unreadable", "cents", "too_small", "too_large", "leaves_rest"]
 FailureKind = Literal[
     "insufficient_funds", "wrong_data", "blocked", "limit", "bank_unavailable", "not_finished", "rejected"
 ]
-NoticeKind = Literal["balance_changed", "part_received", "gateway_unavailable", "choose_method", "paying_again"]
+NoticeKind = Literal[
+    "balance_changed", "part_received", "gateway_unavailable", "choose_method", "paying_again", "not_charged"
+]
 PortalError = Literal["rate_limited", "too_short"]
-MessageKind = Literal["not_found", "gone", "too_many_requests", "form_expired", "failure", "unavailable"]
+MessageKind = Literal[
+    "not_understood", "form_expired", "not_found", "gone", "too_many_requests", "failure", "unavailable"
+]
 
 MESSAGE_STATUS: Final[dict[MessageKind, int]] = {
+    "not_understood": 400,
     "form_expired": 403,
     "not_found": 404,
     "gone": 410,
@@ -152,9 +157,12 @@ class ReceiptLine:
 class PaymentPage:
     """One request to pay, in any of its states.
 
+    `settled` is paid, but not through this link: outside, or by a late payment on an older link.
+
     `amount_label` is what was asked, `balance_label` what is still owed; both are None for an open amount.
-    `attempt_label` is the sum that the bank has not confirmed (`in_progress`).
-    `pay_again_url` leads to the form all the same: the payer may know that the first try came to nothing.
+    `attempt_label` is what the banks have not confirmed yet; a link that takes no more money may still wait for some.
+    `credit_label` is what was paid beyond what was owed. `pay_again_url` leads to the form although a payment is not
+    confirmed: the payer may know that it came to nothing. `refresh_url` looks at the page again.
     `received_percent` draws the bar beside `received_label`. A payable page without `form` says that there is no
     way to pay at the moment.
     """
@@ -173,6 +181,7 @@ class PaymentPage:
     balance_label: str | None = None
     received_label: str | None = None
     attempt_label: str | None = None
+    credit_label: str | None = None
     received_percent: int | None = None
     due_on: date | None = None
     is_overdue: bool = False
@@ -184,6 +193,7 @@ class PaymentPage:
     successor_url: str | None = None
     return_url: str | None = None
     pay_again_url: str | None = None
+    refresh_url: str | None = None
     refresh_after_s: int = 10
 
     def __post_init__(self) -> None:
@@ -258,13 +268,17 @@ class PortalPage:
 
 @dataclass(frozen=True, kw_only=True)
 class MessagePage:
-    """Something went wrong or is not here. `page_path` is where "try again" leads."""
+    """Something went wrong or is not here. `page_path` is where "try again" leads.
+
+    `request_id` lets the operator find a fault in the log; people quote it.
+    """
 
     lang: Language
     kind: MessageKind
     page_path: str
     merchant: Merchant | None = None
     is_test: bool = False
+    request_id: str | None = None
 
     @property
     def status(self) -> int:

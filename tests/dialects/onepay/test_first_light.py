@@ -90,3 +90,10 @@ async def test_parts_are_taken_within_the_rule_and_close_the_invoice(client: Cli
     await client.pay(made["payment_id"], amount=60_000)
     done = (await client.get(f"/v1/invoices/{made['id']}")).json
     assert (done["status"], done["payment"]["partial_payment"]["parts"]) == ("PAID", 2)
+
+
+async def test_metadata_comes_back_in_the_order_it_was_sent(client: Client) -> None:
+    sent = {"zeta": "1", "b": "2", "alfa": "3", "10": "4", "2": "5"}
+    made = await client.invoice(metadata=sent)
+    read = (await client.get(f"/v1/invoices/{made['id']}")).json
+    assert list(made["metadata"]) == list(read["metadata"]) == list(sent)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -233,14 +234,13 @@ async def test_a_revoked_key_is_unauthenticated(world: World) -> None:
     assert answer.headers.getall("www-authenticate") == ['Bearer realm="recaudo"']
 
 
-async def test_a_key_that_works_stops_working_within_moments_of_its_revocation(world: World) -> None:
+async def test_a_key_in_use_stops_working_within_moments_of_its_revocation(world: World) -> None:
     merchant = await world.merchant()
     assert (await merchant.get("/v1/invoices")).status == 200
     await world.execute("UPDATE api_key SET revoked_at = now() WHERE account_id = $1", merchant.account_id)
-    async with asyncio.timeout(3):
-        while (answer := await merchant.get("/v1/invoices")).status == 200:
-            await asyncio.sleep(0.05)
-    refusal(answer, "unauthenticated")
+    # Test keys are remembered for half a second.
+    await asyncio.sleep(0.6)
+    refusal(await merchant.get("/v1/invoices"), "unauthenticated")
 
 
 async def test_the_key_alone_decides_live_or_test(world: World) -> None:
@@ -505,8 +505,9 @@ async def test_a_body_may_be_a_mebibyte_and_no_more(client: Client) -> None:
     filler = text[:-1] + b',"x":"' + b"y" * (MEBIBYTE - len(text) - 7) + b'"}'
     assert len(filler) == MEBIBYTE
     assert (await client.post("/v1/invoices", data=filler)).status == 201
-    refusal(await client.post("/v1/invoices", data=filler + b" "), "body_too_large")
-    refusal(await client.post("/v1/nothing", data=b" " * 3 * MEBIBYTE), "body_too_large")
+    refusal(await client.post("/v1/invoices", data=BytesIO(filler + b" ")), "body_too_large")
+    for size in (3, 8):
+        refusal(await client.post("/v1/nothing", data=BytesIO(b" " * size * MEBIBYTE)), "body_too_large")
 
 
 async def test_a_chunked_body_is_limited_too(client: Client) -> None:
@@ -515,14 +516,17 @@ async def test_a_chunked_body_is_limited_too(client: Client) -> None:
         for _ in range(size // 65536):
             yield b" " * 65536
 
-    assert (await client.post("/v1/invoices", data=chunks(65536 * 4))).status == 201  # type: ignore[arg-type]
-    refusal(await client.post("/v1/invoices", data=chunks(2 * MEBIBYTE)), "body_too_large")  # type: ignore[arg-type]
+    assert (await client.post("/v1/invoices", data=chunks(65536 * 4))).status == 201
+    refusal(await client.post("/v1/invoices", data=chunks(5 * MEBIBYTE)), "body_too_large")
 
 
-async def test_too_large_is_answered_before_the_body_arrives(client: Client, world: World) -> None:
+@pytest.mark.parametrize(("size", "more"), [(50 * MEBIBYTE, ""), (2 * MEBIBYTE, "Expect: 100-continue\r\n")])
+async def test_what_nobody_will_read_is_refused_before_it_is_sent(
+    client: Client, world: World, size: int, more: str
+) -> None:
     head = (
         f"POST /v1/invoices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {50 * MEBIBYTE}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {size}\r\n{more}\r\n"
     )
     answer = await raw(world, head.encode())
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -544,23 +548,22 @@ async def test_text_that_cannot_be_kept_is_a_field_error(client: Client, value: 
 
 
 async def test_an_account_has_a_rate_and_a_burst(world: World) -> None:
-    merchant = await world.merchant(settings={"rate_per_second": 1, "rate_burst": 3})
+    merchant = await world.merchant(settings={"rate_per_second": 0.01, "rate_burst": 3})
     for _ in range(3):
         assert (await merchant.get("/v1/invoices")).status == 200
     answer = await merchant.get("/v1/invoices")
     refusal(answer, "too_many_requests")
-    assert answer.headers["retry-after"] == "1"
+    assert 90 <= int(answer.headers["retry-after"]) <= 100
     refusal(await merchant.get("/onepay/v1/nothing"), "too_many_requests")
-    await asyncio.sleep(1.05)
-    assert (await merchant.get("/v1/invoices")).status == 200
 
 
-async def test_the_wait_is_told_in_whole_seconds(world: World) -> None:
-    merchant = await world.merchant(settings={"rate_per_second": 0.2, "rate_burst": 1})
+async def test_after_the_wait_that_is_told_requests_pass_again(world: World) -> None:
+    merchant = await world.merchant(settings={"rate_per_second": 1, "rate_burst": 1})
+    answers = await asyncio.gather(*(merchant.get("/v1/invoices") for _ in range(10)))
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert refused.headers["retry-after"] == "1"
+    await asyncio.sleep(1)
     assert (await merchant.get("/v1/invoices")).status == 200
-    answer = await merchant.get("/v1/invoices")
-    refusal(answer, "too_many_requests")
-    assert answer.headers["retry-after"] == "5"
 
 
 async def test_a_rate_of_zero_is_no_limit(world: World) -> None:
@@ -582,7 +585,7 @@ async def test_a_query_has_a_limit_too(client: Client) -> None:
 async def test_size_comes_before_authentication(world: World) -> None:
     for mount in ("/v1", "/onepay/v1"):
         headers = {"Authorization": "Bearer nobody", "Content-Type": "text/plain"}
-        answer = await ask(world, "POST", f"{mount}/nothing", headers, b" " * (MEBIBYTE + 1))
+        answer = await ask(world, "POST", f"{mount}/nothing", headers, BytesIO(b" " * (MEBIBYTE + 1)))
         refusal(answer, "body_too_large")
 
 

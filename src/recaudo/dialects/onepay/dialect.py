@@ -7,6 +7,7 @@ from recaudo.dialects.onepay.errors import (
     KEY_FIELD,
     KEY_MESSAGES,
     PROBLEMS,
+    QUERY_TOO_LONG_MESSAGE,
     REFUSALS,
     error_reply,
     validation_reply,
@@ -51,6 +52,10 @@ class OnePay:
             headers.append(("WWW-Authenticate", 'Bearer realm="recaudo"'))
         if problem.kind in KEY_MESSAGES:
             return validation_reply({KEY_FIELD: [KEY_MESSAGES[problem.kind]]})
+        if problem.kind is ProblemKind.QUERY_TOO_LONG:
+            return error_reply(
+                "invalid_query", message=QUERY_TOO_LONG_MESSAGE, errors={"query": [QUERY_TOO_LONG_MESSAGE]}
+            )
         return error_reply(PROBLEMS[problem.kind], headers=headers)
 
     def answer_error(self, error: Exception, request: ApiRequest) -> Reply | None:

@@ -63,6 +63,7 @@ PROBLEMS: Mapping[ProblemKind, str] = {
     ProblemKind.METHOD_NOT_ALLOWED: "method_not_allowed",
     ProblemKind.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
     ProblemKind.MALFORMED_JSON: "malformed_json",
+    ProblemKind.QUERY_TOO_LONG: "invalid_query",
     ProblemKind.KEY_MISSING: "validation_error",
     ProblemKind.KEY_MALFORMED: "validation_error",
     ProblemKind.KEY_IN_PROGRESS: "idempotency_in_progress",
@@ -90,6 +91,8 @@ KEY_MESSAGES: Mapping[ProblemKind, str] = {
     ProblemKind.KEY_MISSING: "El encabezado x-idempotency es obligatorio.",
     ProblemKind.KEY_MALFORMED: "El encabezado x-idempotency debe tener de 1 a 255 caracteres ASCII imprimibles.",
 }
+
+QUERY_TOO_LONG_MESSAGE = "La consulta admite máximo 100 parámetros."
 
 Errors = Mapping[str, Sequence[str]]
 

@@ -45,7 +45,9 @@ def _body(title: str, fields: Mapping[str, Json], *, required: tuple[str, ...] =
 
 
 _AMOUNT: Json = {"type": "integer", "minimum": AMOUNT_MIN, "maximum": AMOUNT_MAX}
-_PHONE = member(TEXT, "Teléfono en formato E.164, válido para su país. Recibe el aviso.", pattern="^\\+[1-9][0-9]{6,14}$")
+_PHONE = member(
+    TEXT, "Teléfono en formato E.164, válido para su país. Recibe el aviso.", pattern="^\\+[1-9][0-9]{6,14}$"
+)
 _EMAIL = member(TEXT, "Correo electrónico. Recibe el aviso.", format="email", maxLength=EMAIL_CHARS_MAX)
 _URL: Json = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": URL_CHARS_MAX}
 _METADATA: Json = {
@@ -96,7 +98,9 @@ def _limits(suffix: str, money_schema: Json, unit: str) -> Json:
 
 _INVOICE: Mapping[str, Json] = {
     "reference": text(
-        1, 100, "Lo que el pagador escribe en el portal; a menudo su número de documento. Varias facturas pueden tenerla."
+        1,
+        100,
+        "Lo que el pagador escribe en el portal; a menudo su número de documento. Varias facturas pueden tenerla.",
     ),
     "provider_id": text(
         1, 100, "Identificador de la factura en su sistema. Con `provider` forma una llave que no se puede repetir."
@@ -113,7 +117,8 @@ _INVOICE: Mapping[str, Json] = {
     "document_url": member(_URL, "PDF que se ofrece al pagador."),
     "metadata": member(_METADATA, "Sus propios datos: nombres con texto, número, booleano o `null`, sin anidar."),
     "partial_payment_config": member(
-        _limits("", {"type": "integer", "minimum": 1}, "pesos"), "Permite pagar por partes. Sin él, solo el pago completo."
+        _limits("", {"type": "integer", "minimum": 1}, "pesos"),
+        "Permite pagar por partes. Sin él, solo el pago completo.",
     ),
 }
 _CHANGE = {name: schema for name, schema in _INVOICE.items() if name != "provider"} | {
@@ -125,7 +130,9 @@ _CHANGE = {name: schema for name, schema in _INVOICE.items() if name != "provide
 
 _PAYMENT: Mapping[str, Json] = {
     "title": text(1, 100, "Concepto que ve el pagador."),
-    "amount": member(_AMOUNT, "Valor en pesos. Sin él, el pagador escribe el valor dentro de los límites de la cuenta."),
+    "amount": member(
+        _AMOUNT, "Valor en pesos. Sin él, el pagador escribe el valor dentro de los límites de la cuenta."
+    ),
     "currency": _CURRENCY,
     "description": text(1, 500, "Texto más largo para el pagador. Admite saltos de línea."),
     "phone": _PHONE,
@@ -149,10 +156,12 @@ _PAYMENT: Mapping[str, Json] = {
     "tax": {"type": "number", "minimum": 0, "description": "Se guarda como se envía; no cambia el valor."},
     "metadata": {
         "anyOf": [_METADATA, _PAIRS],
-        "description": "Sus propios datos, como objeto o como lista de `{\"key\", \"value\"}`; se responde como objeto.",
+        "description": 'Sus propios datos, como objeto o como lista de `{"key", "value"}`; se responde como objeto.',
     },
     "allows": member(
-        record("Medios", {name: nullable(FLAG) for name in (*ALLOWS, *ALLOWS_EXTRA)}, optional=(*ALLOWS, *ALLOWS_EXTRA)),
+        record(
+            "Medios", {name: nullable(FLAG) for name in (*ALLOWS, *ALLOWS_EXTRA)}, optional=(*ALLOWS, *ALLOWS_EXTRA)
+        ),
         "Apaga medios de pago de la cuenta. No puede encender los que ella no tiene; alguno debe quedar.",
     ),
     "splits": {"type": "array", "maxItems": 0, "description": "Solo vacío: repartir pagos no existe en esta versión."},

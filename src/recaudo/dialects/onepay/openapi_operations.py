@@ -23,7 +23,7 @@ def _filter(name: str, description: str, *, words: Sequence[str] = (), example: 
         "description": description,
         "style": "form",
         "explode": False,
-        "schema": {"type": "array", "items": item, "minItems": 1},
+        "schema": {"type": "array", "items": item},
     }
     return parameter | ({"example": [example]} if example else {})
 
@@ -201,7 +201,11 @@ _PAYMENTS: Mapping[str, OperationDocs] = {
         success="El cobro, sin cambios.",
         answer=_answer("Payment", "El cobro cuyo aviso se reenvía", examples.PAYMENT),
         body=Content(
-            ref("PaymentResend"), {"plantilla": Example("Con otra plantilla", {"template_id": "recordatorio"})}
+            ref("PaymentResend"),
+            {
+                "usual": Example("Con la plantilla de siempre", {}),
+                "otra": Example("Con otra plantilla", {"template_id": "recordatorio"}),
+            },
         ),
         errors=(
             "not_found_payment",

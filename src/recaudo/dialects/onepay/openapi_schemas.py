@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 
 from recaudo.dialects.onepay.errors import TABLE
+from recaudo.dialects.onepay.openapi_errors import WHEN
 from recaudo.edge.openapi import Json, extended, member, nullable, record, ref
 
 UUID: Json = {"type": "string", "format": "uuid"}
@@ -87,7 +88,9 @@ _PAYMENT: Mapping[str, Json] = {
     "source": member(TEXT, "Nombre de la factura, o el título del cobro sin factura."),
     "currency": member(TEXT, "Moneda, ISO 4217.", pattern="^[A-Z]{3}$"),
     "amount": nullable(
-        member(PESOS, "Lo que pide este cobro, en pesos. Los pagos parciales no lo bajan; `null` si el valor es abierto.")
+        member(
+            PESOS, "Lo que pide este cobro, en pesos. Los pagos parciales no lo bajan; `null` si el valor es abierto."
+        )
     ),
     "amount_label": nullable(member(TEXT, "El valor escrito para personas: `$ 50.000`.")),
     "title": member(TEXT, "Concepto que ve el pagador."),
@@ -111,7 +114,9 @@ _PAYMENT: Mapping[str, Json] = {
     "redirect_url": nullable(member(TEXT, "A dónde vuelve el navegador después de pagar.")),
     "provider_id": member(NOTHING, "Siempre `null`; el de la factura está en `external_id`."),
     "metadata": nullable(
-        member(METADATA, "Datos de un cobro sin factura. En el cobro de una factura es `null`: los suyos están en ella.")
+        member(
+            METADATA, "Datos de un cobro sin factura. En el cobro de una factura es `null`: los suyos están en ella."
+        )
     ),
     "customer": nullable(member(ref("PaymentCustomer"), "Quién paga, desde que se conoce su documento.")),
     "method": nullable(member(ref("PaymentMethod"), "Con qué se pagó la última vez que un intento tuvo éxito.")),
@@ -231,7 +236,13 @@ def _limits(suffix: str, unit: str) -> Mapping[str, Json]:
 _ERROR: Mapping[str, Json] = {
     "message": member(TEXT, "Qué pasó, en español, para mostrar o registrar. El texto puede cambiar."),
     "code": member(WHOLE, "Número del error.", enum=sorted(row.code for row in TABLE.values())),
-    "code_name": member(TEXT, "Nombre estable del error. Programe contra este.", enum=list(TABLE)),
+    "code_name": member(
+        TEXT,
+        "Nombre estable del error. Programe contra este.",
+        enum=list(TABLE),
+        # Known to several tools, and to our own page.
+        **{"x-enumDescriptions": {code_name: WHEN[code_name] for code_name in TABLE}},
+    ),
     "errors": member(
         OBJECT,
         "Mensajes por campo, parámetro o encabezado. Solo si alguno tiene la culpa.",

@@ -1,10 +1,12 @@
 """The operations of the OnePay dialect: each turns a request into a use case and its result into an answer."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, TypedDict
 from uuid import UUID
 
 from recaudo.dialects.onepay import parse, render
+from recaudo.dialects.onepay.reading import IGNORED_NAME_CHARS_MAX, Reading
 from recaudo.domain.changes import Change
 from recaudo.domain.model import Account, Customer
 from recaudo.edge.bodies import canonical
@@ -140,7 +142,7 @@ class Operations:
     async def cancel_payment(self, request: ApiRequest) -> Reply:
         """DELETE /payments/{id} (10.4)."""
         done = await collections.cancel(self._core, request.account, _id(request), _no_content, once=_once(request))
-        return _reply(done, [], request)
+        return _reply(done, _unknown_members(request), request)
 
     async def list_intents(self, request: ApiRequest) -> Reply:
         """GET /payment-intents (11.1)."""
@@ -277,8 +279,10 @@ class _Needs(TypedDict):
 def _once(request: ApiRequest, *, extra: Mapping[str, Any] | None = None) -> Once | None:
     if request.once_key is None:
         return None
+    # An id is the same id in capitals.
+    path = request.path.lower() if request.params else request.path
     return Once(
-        scope=f"onepay {request.route.method} {request.path}",
+        scope=f"onepay {request.route.method} {path}",
         key=request.once_key,
         request=canonical({**(request.body or {}), **(extra or {})}),
     )
@@ -320,5 +324,12 @@ def _page(rows: Sequence[dict[str, Any]], found: Any, wanted: PageRequest, ignor
     return _ok(render.page(rows, found, number=wanted.page, per_page=wanted.per_page), ignored)
 
 
+def _unknown_members(request: ApiRequest) -> list[str]:
+    """The members of a body that means nothing here."""
+    reading = Reading(request.account, date.min)
+    reading.ignore_unknown(request.body or {}, ())
+    return reading.ignored
+
+
 def _unknown_query(request: ApiRequest, known: Sequence[str] = ()) -> list[str]:
-    return list(dict.fromkeys(name for name, _ in request.query if name not in known))
+    return list(dict.fromkeys(name[:IGNORED_NAME_CHARS_MAX] for name, _ in request.query if name not in known))

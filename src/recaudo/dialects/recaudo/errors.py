@@ -18,6 +18,7 @@ PROBLEMS: Mapping[ProblemKind, tuple[int, str]] = {
     ProblemKind.METHOD_NOT_ALLOWED: (405, "The path does not take this method; see Allow."),
     ProblemKind.UNSUPPORTED_MEDIA_TYPE: (415, "Send Content-Type: application/json."),
     ProblemKind.MALFORMED_JSON: (400, "The body must be one JSON object in UTF-8."),
+    ProblemKind.QUERY_TOO_LONG: (400, "The query has more than 100 parameters."),
     ProblemKind.KEY_MISSING: (422, "The Idempotency-Key header is required."),
     ProblemKind.KEY_MALFORMED: (422, "The Idempotency-Key header must have 1 to 255 printable ASCII characters."),
     ProblemKind.KEY_IN_PROGRESS: (409, "Another request with this key is running."),

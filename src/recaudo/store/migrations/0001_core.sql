@@ -4,7 +4,8 @@
 --
 -- Every key leads with account_id, so that the schema spreads over machines by tenant. Ids are UUIDv7 made by the
 -- program from the account's clock: ordering by id is ordering by creation. Money is minor units. Instants are
--- given by the program on the account's clock, except the due work columns, which are real time.
+-- given by the program on the account's clock, except the due work columns, which are real time. What callers sent
+-- as an object is json, not jsonb, so that its members keep their order.
 --
 -- Due work: a row that waits for the worker has due_at; a worker takes it by setting leased_until.
 
@@ -71,6 +72,10 @@ CREATE TABLE customer (
 CREATE UNIQUE INDEX customer_by_document ON customer (account_id, document_number, document_type, document_bound)
     WHERE document_number IS NOT NULL;
 
+-- People type their document in the portal, in whatever case.
+CREATE INDEX customer_by_typed_document ON customer (account_id, lower(document_number))
+    WHERE document_number IS NOT NULL;
+
 -- The invoice is the aggregate: whoever changes anything under it raises its version by one, and only one can.
 -- Rows are not tied to account or customer by foreign keys: accounts are never deleted, and the share locks those
 -- keys take on hot rows would serialise concurrent creates. recaudo doctor checks both.
@@ -96,13 +101,13 @@ CREATE TABLE invoice (
     due_on date,
     document_url text,
     redirect_url text,
-    metadata jsonb NOT NULL,
-    partial jsonb,
-    allows jsonb NOT NULL,
+    metadata json NOT NULL,
+    partial json,
+    allows json NOT NULL,
     closed_reason text,
     collection_id uuid NOT NULL,
     generation integer NOT NULL CHECK (generation >= 1),
-    wire jsonb NOT NULL,
+    wire json NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     paid_at timestamptz,
@@ -137,7 +142,7 @@ CREATE TABLE collection (
     open_attempts integer NOT NULL CHECK (open_attempts >= 0),
     due_on date,
     expires_at timestamptz,
-    method jsonb,
+    method json,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     paid_at timestamptz,
@@ -169,9 +174,9 @@ CREATE TABLE attempt (
     reference text NOT NULL,
     once_key text NOT NULL,
     method_type text,
-    method jsonb,
+    method json,
     gateway_tx_id text,
-    gateway_data jsonb NOT NULL,
+    gateway_data json NOT NULL,
     failure_code text,
     failure_text text,
     ask_at timestamptz,
@@ -204,7 +209,7 @@ CREATE TABLE receipt (
     gateway text NOT NULL,
     gateway_tx_id text NOT NULL,
     number text NOT NULL,
-    method jsonb,
+    method json,
     at timestamptz NOT NULL,
     PRIMARY KEY (account_id, id),
     UNIQUE (account_id, gateway, gateway_tx_id, kind),
@@ -243,8 +248,8 @@ CREATE TABLE event (
     type text NOT NULL,
     collection_id uuid,
     attempt_id uuid,
-    data jsonb NOT NULL,
-    snapshot jsonb,
+    data json NOT NULL,
+    snapshot json,
     at timestamptz NOT NULL,
     transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (account_id, invoice_id, version, ordinal),

@@ -1,0 +1,97 @@
+"""Databases of a test's own, made beside the session's and dropped afterwards, and the use cases over any database."""
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from recaudo.app import make_core
+from recaudo.domain.changes import Change
+from recaudo.domain.model import Account
+from recaudo.store.accounts import find_account
+from recaudo.store.database import Database
+from recaudo.store.migrate import migrate
+from recaudo.usecases import invoices, merchants
+from recaudo.usecases.core import Core, Done, Once
+from recaudo.usecases.invoices import OpenInvoice
+
+
+def named(url: str, database: str) -> str:
+    """The URL of another database on the same server."""
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+@contextlib.asynccontextmanager
+async def own_database(url: str, *, migrated: bool = True) -> AsyncIterator[str]:
+    """The URL of a new database on the server of `url`, for as long as the block lasts."""
+    name = f"test_{secrets.token_hex(6)}"
+    async with plain(url) as connection:
+        await connection.execute(f"CREATE DATABASE {name}")
+    try:
+        if migrated:
+            await migrate(named(url, name))
+        yield named(url, name)
+    finally:
+        async with plain(url) as connection:
+            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextlib.asynccontextmanager
+async def plain(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the test's own, with none of our settings."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=10)
+
+
+@contextlib.asynccontextmanager
+async def core_on(url: str, *, connections_max: int = 8) -> AsyncIterator[Core]:
+    """The use cases over a database, with a pool and a writer of their own."""
+    database = await Database.connect(url, connections_max=connections_max)
+    try:
+        yield make_core(database)
+    finally:
+        await database.close()
+
+
+async def new_account(core: Core, *, live: bool = False) -> Account:
+    """A fresh merchant's test account, or its live one."""
+    slug = f"t-{secrets.token_hex(6)}"
+    made = await merchants.create(core, f"Comercio {slug}", slug)
+    async with core.database.connection() as connection:
+        account = await find_account(connection, (made.live if live else made.test).account_id)
+    assert account is not None
+    return account
+
+
+def bill(**fields: Any) -> OpenInvoice:
+    """A command to open an invoice."""
+    values: dict[str, Any] = {
+        "dialect": "onepay",
+        "amount_minor": 5_000_000,
+        "name": "Internet plan - Octubre",
+        "reference": "1060500333",
+        "origin": "biller",
+        "phone": "+573167591030",
+        **fields,
+    }
+    return OpenInvoice(**values)
+
+
+def once(key: str, request: str = "{}") -> Once:
+    """An idempotency key of the create request."""
+    return Once(scope="onepay POST /invoices", key=key, request=request)
+
+
+async def create(core: Core, account: Account, command: OpenInvoice, *, key: str | None = None) -> Done:
+    """Open an invoice; the answer is the invoice's id, as stored."""
+
+    def respond(change: Change) -> tuple[int, bytes]:
+        return 201, str(change.invoice.id).encode()
+
+    return await invoices.create(core, account, command, respond, once=None if key is None else once(key))
