@@ -31,6 +31,8 @@ def read_arguments(arguments: list[str]) -> tuple[list[str], Options]:
     parser.add_argument("--rounds", type=int, default=3, help="times that all phases are repeated")
     parser.add_argument("--connections", type=_numbers, default=(1, 16, 64), help="as 1,16,64")
     parser.add_argument("--workers", type=_numbers, default=(1, 2), help="server processes to try, as 1,2")
+    patience = "seconds in all to wait for a quiet machine and to repeat disturbed phases"
+    parser.add_argument("--patience", type=float, default=0.0, help=patience)
     parser.add_argument("--home", type=Path, help="folder for the database, on the disk to measure (default: new)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     values = vars(parser.parse_args(arguments))

@@ -10,32 +10,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import raw_sql, report, stage as stages
-from bench.cpu import Machine, tree_cpu_s
+from bench import pgbench, raw_sql, report, stage as stages
+from bench.cpu import Usage
+from bench.driven import Driven
 from bench.options import BenchError, Options
-from bench.raw_sql import Script
+from bench.pgbench import Script
+from bench.quiet import Patience
 from bench.report import Figures, Subject
-from bench.stage import Stage
+from bench.stage import Server, Stage
 
 ROOT = Path(__file__).parents[1]
 RAW = Subject(name="raw SQL")
 GENERATOR_EXTRA_S = 60
-
-
-@dataclass(frozen=True)
-class Driven:
-    """What a driver, pgbench or the load generator, counted."""
-
-    acknowledged: int
-    per_second: float
-    latencies_us: list[int]
-    client_cpu_s: float
 
 
 def run(options: Options) -> None:
@@ -43,22 +36,39 @@ def run(options: Options) -> None:
     console = Console(stderr=True)
     with stages.opened(options.home) as stage:
         console.print("[dim]Sending one request to learn which rows it writes[/dim]")
-        script = raw_sql.make_script(stage)
-        # The first database on a new server pays for making files that later ones find.
-        _measure(stage, RAW, script, options, connections=max(options.connections))
-        plan = list(_plan(options))
-        figures: list[Figures] = []
-        with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("", total=len(plan) * options.rounds)
-            for _ in range(options.rounds):
-                for subject, connections in plan:
-                    progress.update(task, description=f"{subject.name}, {connections} connections")
-                    figures.append(_measure(stage, subject, script, options, connections=connections))
-                    progress.advance(task)
+        bench = CreateInvoice(stage, raw_sql.make_script(stage), options)
+        # The first phase on a new server makes files that later ones find.
+        bench.measure(RAW, connections=max(options.connections))
+        figures = _measure_all(bench, options, console)
         machine = report.describe_machine(stage)
     report.show(figures, machine, options)
     if options.json is not None:
         report.write(figures, machine, options, options.json)
+
+
+def _measure_all(bench: "CreateInvoice", options: Options, console: Console) -> list[Figures]:
+    plan = list(_plan(options))
+    patience = Patience(options.patience)
+    figures: list[Figures] = []
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(plan) * options.rounds)
+        for _ in range(options.rounds):
+            for subject, connections in plan:
+                progress.update(task, description=f"{subject.name}, {connections} connections")
+                figures.append(_patiently(patience, bench, subject, connections=connections))
+                progress.advance(task)
+    return figures
+
+
+def _patiently(patience: Patience, bench: "CreateInvoice", subject: Subject, *, connections: int) -> Figures:
+    """One phase, again if other programs disturbed it and there is patience left."""
+    while True:
+        patience.wait_for_quiet()
+        began_s = time.monotonic()
+        figures = bench.measure(subject, connections=connections)
+        if not (figures.is_disturbed and patience.is_left):
+            return figures
+        patience.spend(time.monotonic() - began_s)
 
 
 def _plan(options: Options) -> Iterator[tuple[Subject, int]]:
@@ -66,98 +76,92 @@ def _plan(options: Options) -> Iterator[tuple[Subject, int]]:
     for connections in options.connections:
         yield RAW, connections
         for workers in options.workers:
-            yield Subject(name=f"HTTP, {_count(workers)}", workers=workers), connections
-    workers = options.workers[0]
-    logging = Subject(name=f"HTTP, {_count(workers)}, log level info", workers=workers, log_level="info")
-    yield logging, max(options.connections)
+            yield Subject(name=f"HTTP, {_processes(workers)}", workers=workers), connections
+        if connections == max(options.connections):
+            workers = options.workers[0]
+            name = f"HTTP, {_processes(workers)}, info log"
+            yield Subject(name=name, workers=workers, log_level="info"), connections
 
 
-def _count(workers: int) -> str:
+def _processes(workers: int) -> str:
     return "1 process" if workers == 1 else f"{workers} processes"
 
 
-def _measure(stage: Stage, subject: Subject, script: Script, options: Options, *, connections: int) -> Figures:
-    """One phase on a fresh database, checked."""
-    with stage.database() as url:
+class CreateInvoice:
+    """The benchmark on its stage, ready to measure."""
+
+    def __init__(self, stage: Stage, script: Script, options: Options) -> None:
+        self._stage = stage
+        self._script = script
+        self._options = options
+
+    def measure(self, subject: Subject, *, connections: int) -> Figures:
+        """One phase on a fresh database, checked. Raises BenchError."""
+        with self._stage.database() as url:
+            with self._serving(subject, url) as server:
+                if server is None:
+                    figures = self._watch(subject, lambda: self._raw(url, connections), connections, server)
+                else:
+                    figures = self._watch(subject, lambda: self._http(server, connections), connections, server)
+            stages.check_database(url, invoices=figures.acknowledged)
+            ((commits,),) = stages.query(url, "SELECT count(DISTINCT transaction_id) FROM event WHERE version = 1")
+            return replace(figures, per_commit=figures.acknowledged / commits)
+
+    def _serving(self, subject: Subject, url: str):
         if subject.workers is None:
-            figures = _raw(stage, subject, script, options, connections=connections, url=url)
-        else:
-            with stage.server(url, workers=subject.workers, log_level=subject.log_level) as server:
-                figures = _http(stage, subject, options, connections=connections, server=server)
-        stages.check_database(url, invoices=figures.acknowledged)
-        ((commits,),) = stages.query(url, "SELECT count(DISTINCT transaction_id) FROM event WHERE version = 1")
-        return figures.with_commits(commits)
+            return nullcontext(None)
+        return self._stage.server(url, workers=subject.workers, log_level=subject.log_level)
 
-
-def _raw(stage: Stage, subject: Subject, script: Script, options: Options, *, connections: int, url: str) -> Figures:
-    def drive() -> Driven:
-        warmup = raw_sql.run(stage, url, script, connections=connections, seconds=options.warmup)
-        measured = raw_sql.run(stage, url, script, connections=connections, seconds=options.seconds)
-        return Driven(
-            acknowledged=len(warmup.latencies_us) + len(measured.latencies_us),
-            per_second=measured.per_second,
-            latencies_us=measured.latencies_us,
-            client_cpu_s=warmup.cpu_s + measured.cpu_s,
+    def _raw(self, url: str, connections: int) -> Driven:
+        return pgbench.run(
+            self._stage,
+            url,
+            self._script,
+            connections=connections,
+            seconds=self._options.seconds,
+            warmup=self._options.warmup,
         )
 
-    return _watched(stage, subject, drive, connections=connections, server_pid=None)
-
-
-def _http(stage: Stage, subject: Subject, options: Options, *, connections: int, server: stages.Server) -> Figures:
-    wanted = {
-        "port": server.port,
-        "key": stage.account.key,
-        "connections": connections,
-        "seconds": options.seconds,
-        "warmup": options.warmup,
-        "seed": time.time_ns(),
-    }
-
-    def drive() -> Driven:
+    def _http(self, server: Server, connections: int) -> Driven:
+        wanted = {
+            "port": server.port,
+            "key": self._stage.account.key,
+            "connections": connections,
+            "seconds": self._options.seconds,
+            "warmup": self._options.warmup,
+            "seed": time.time_ns(),
+        }
         result = subprocess.run(
             [sys.executable, "-m", "bench.load", json.dumps(wanted)],
             cwd=ROOT,
-            stdout=subprocess.PIPE,
-            timeout=options.seconds + options.warmup + GENERATOR_EXTRA_S,
-            check=True,
+            capture_output=True,
+            text=True,
+            timeout=self._options.seconds + self._options.warmup + GENERATOR_EXTRA_S,
+            check=False,
         )
-        counted = json.loads(result.stdout)
-        if counted["failure"] is not None:
-            raise BenchError(f"an invoice was not created: {counted['failure']}")
-        latencies_us: list[int] = counted["latencies_us"]
-        return Driven(
-            acknowledged=counted["acknowledged"],
-            per_second=len(latencies_us) / options.seconds,
-            latencies_us=latencies_us,
-            client_cpu_s=counted["cpu_s"],
+        if result.returncode != 0:
+            raise BenchError(f"the load generator gave up: {result.stderr.strip().splitlines()[-1]}")
+        return Driven(**json.loads(result.stdout))
+
+    def _watch(self, subject: Subject, drive: Callable[[], Driven], connections: int, server: Server | None) -> Figures:
+        """Run a driver and note who used the processors meanwhile."""
+        pids = {"postgres_pid": self._stage.postgres_pid, "server_pid": server.pid if server else None}
+        before = Usage.now(**pids)
+        driven = drive()
+        used = Usage.now(**pids) - before
+        if not driven.per_second:
+            raise BenchError(f"{subject.name} created nothing in the measured time")
+        others_s = used.machine_s - used.server_s - used.postgres_s - driven.cpu_s
+        return Figures(
+            subject=subject,
+            connections=connections,
+            acknowledged=driven.acknowledged,
+            per_second=driven.per_second,
+            p50_ms=driven.p50_us / 1000,
+            p99_ms=driven.p99_us / 1000,
+            client_us=driven.cpu_s / driven.acknowledged * 1e6,
+            server_us=used.server_s / driven.acknowledged * 1e6,
+            postgres_us=used.postgres_s / driven.acknowledged * 1e6,
+            others=max(0.0, others_s) / used.wall_s,
+            stolen=used.stolen_s / used.wall_s,
         )
-
-    return _watched(stage, subject, drive, connections=connections, server_pid=server.pid)
-
-
-def _watched(
-    stage: Stage, subject: Subject, drive: Callable[[], Driven], *, connections: int, server_pid: int | None
-) -> Figures:
-    """Run a driver and note who used the processors meanwhile."""
-    machine, postgres_s, began_s = Machine.now(), tree_cpu_s(stage.postgres_pid), time.monotonic()
-    server_s = 0.0 if server_pid is None else tree_cpu_s(server_pid)
-    driven = drive()
-    server_s = 0.0 if server_pid is None else tree_cpu_s(server_pid) - server_s
-    postgres_s = tree_cpu_s(stage.postgres_pid) - postgres_s
-    after, wall_s = Machine.now(), time.monotonic() - began_s
-    if not driven.latencies_us:
-        raise BenchError(f"{subject.name} created nothing in the measured time")
-    others_s = after.busy_s - machine.busy_s - server_s - postgres_s - driven.client_cpu_s
-    return Figures(
-        subject=subject,
-        connections=connections,
-        acknowledged=driven.acknowledged,
-        per_second=driven.per_second,
-        p50_ms=report.percentile(driven.latencies_us, 50) / 1000,
-        p99_ms=report.percentile(driven.latencies_us, 99) / 1000,
-        client_us=driven.client_cpu_s / driven.acknowledged * 1e6,
-        server_us=server_s / driven.acknowledged * 1e6,
-        postgres_us=postgres_s / driven.acknowledged * 1e6,
-        others=max(0.0, others_s) / wall_s,
-        stolen=(after.stolen_s - machine.stolen_s) / wall_s,
-    )

@@ -1,7 +1,8 @@
 """The load generator: a process of its own that keeps some connections busy with create requests.
 
-`python -m bench.load '{"port": 8000, ...}'` prints one JSON object. It speaks just enough HTTP to be cheap: requests
-are made before the clock starts, an answer is found by its content-length, and its own CPU time is reported.
+`python -m bench.load '{"port": 8000, ...}'` prints what it counted as one JSON object. It speaks just enough HTTP to
+be cheap: requests are made before the clock starts, an answer ends where its content-length says, and nothing is kept
+but its latency. What it costs all the same is part of what it prints.
 """
 
 import asyncio
@@ -10,12 +11,13 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
 import uvloop
 
+from bench.driven import Driven
 from bench.published import http_requests
 
 # Requests made in advance, per second of load. More are made on the way should a server ever need them.
@@ -26,13 +28,12 @@ RATE_FORESEEN = 8_000
 class Load:
     """What all connections share."""
 
-    port: int
     requests: list[bytes]
     spare: Any
     begin_s: float = 0.0
     end_s: float = 0.0
     acknowledged: int = 0
-    latencies_s: list[float] = field(default_factory=list)
+    latencies_us: list[float] = field(default_factory=list)
     failure: str | None = None
 
     def next(self) -> bytes:
@@ -77,7 +78,7 @@ class Connection(asyncio.Protocol):
         else:
             load.acknowledged += 1
             if load.begin_s <= now_s < load.end_s:
-                load.latencies_s.append(now_s - self._sent_s)
+                load.latencies_us.append((now_s - self._sent_s) * 1e6)
         if now_s < load.end_s and load.failure is None:
             self.send()
         else:
@@ -93,10 +94,10 @@ def _is_whole(data: bytes) -> bool:
     return len(data) >= head_end + 4 + int(data[at + 16 : data.index(b"\r", at)])
 
 
-async def run(*, port: int, key: str, connections: int, seconds: float, warmup: float, seed: int) -> dict[str, Any]:
-    """Keep the connections busy and return what was counted; latencies are of the measured seconds only."""
+async def run(*, port: int, key: str, connections: int, seconds: float, warmup: float, seed: int) -> Driven:
+    """Keep the connections busy. Raises RuntimeError when an answer is not 201."""
     spare = http_requests(port, key, seed=seed)
-    load = Load(port=port, requests=list(islice(spare, int(RATE_FORESEEN * (seconds + warmup)))), spare=spare)
+    load = Load(requests=list(islice(spare, int(RATE_FORESEEN * (seconds + warmup)))), spare=spare)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -107,12 +108,9 @@ async def run(*, port: int, key: str, connections: int, seconds: float, warmup: 
     for connection in made:
         connection.send()
     await asyncio.gather(*(connection.done for connection in made))
-    return {
-        "failure": load.failure,
-        "acknowledged": load.acknowledged,
-        "cpu_s": _cpu_s() - cpu_s,
-        "latencies_us": [round(latency_s * 1e6) for latency_s in load.latencies_s],
-    }
+    if load.failure is not None:
+        raise RuntimeError(load.failure)
+    return Driven.of(load.latencies_us, seconds=seconds, acknowledged=load.acknowledged, cpu_s=_cpu_s() - cpu_s)
 
 
 def _cpu_s() -> float:
@@ -121,4 +119,4 @@ def _cpu_s() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(run(**json.loads(sys.argv[1])))))
+    print(json.dumps(asdict(uvloop.run(run(**json.loads(sys.argv[1]))))))

@@ -1,14 +1,14 @@
 """From phases to figures: medians over the rounds, a table for people, JSON for programs."""
 
 import json
-import math
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from rich.table import Table
 from bench.options import Options
 from bench.stage import Stage, query
 
-# Above this many processors' worth of work done by strangers, or taken by a virtual machine's host, figures mislead.
-DISTURBED = 0.1
+# Other programs, or a virtual machine's host, that take more of one processor than this make figures misleading.
+# The kernel's own threads, which write to the disk for us, stay below it.
+DISTURBED = 0.25
 SYNC_PROBES = 200
+TABLE_WIDTH = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +52,9 @@ class Figures:
     stolen: float
     per_commit: float = 1.0
 
-    def with_commits(self, commits: int) -> "Figures":
-        return replace(self, per_commit=self.acknowledged / commits)
-
-
-def percentile(values: Sequence[int], percent: float) -> int:
-    """The smallest value that so many percent of all values do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+    @property
+    def is_disturbed(self) -> bool:
+        return max(self.others, self.stolen) > DISTURBED
 
 
 def summarise(figures: Sequence[Figures]) -> list[dict[str, Any]]:
@@ -133,34 +130,38 @@ def _timed_sync(descriptor: int, *, at: int) -> float:
 
 def show(figures: Sequence[Figures], machine: dict[str, Any], options: Options) -> None:
     """Print the table and what it rests on."""
-    console = Console()
-    table = Table(title="create_invoice: POST /v1/invoices beside the same rows in raw SQL", title_justify="left")
-    for name in ("connections", "what", "invoices/s", "p50 ms", "p99 ms", "of raw SQL", "per commit", "client µs"):
-        table.add_column(name, justify="left" if name == "what" else "right")
-    table.add_column("server µs", justify="right")
-    table.add_column("postgres µs", justify="right")
-    last = None
-    for row in summarise(figures):
-        if last not in {None, row["connections"]}:
-            table.add_section()
-        last = row["connections"]
-        table.add_row(*_cells(row))
-    console.print(table)
+    rows = summarise(figures)
+    # Not narrower than the table when the output goes to a file.
+    console = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH, highlight=False)
+    console.print(_table(rows))
     console.print(
-        f"Medians of {options.rounds} rounds of {options.seconds:g} s after {options.warmup:g} s of warm-up; "
-        "µs are CPU time per invoice; per commit is how many invoices shared one.\n"
-        f"{machine['processors']} x {machine['processor']}, {machine['memory_gb']} GB, Python {machine['python']}, "
-        f"PostgreSQL {machine['postgresql']['server_version']}, synchronous_commit "
-        f"{machine['postgresql']['synchronous_commit']}, {machine['sync_ms']} ms per fsync.",
-        highlight=False,
+        f"Medians of {options.rounds} rounds of {options.seconds:g} s, after {options.warmup:g} s of warm-up each. "
+        "CPU time is in microseconds per invoice; batch is how many invoices shared a commit."
     )
-    for row in summarise(figures):
+    settings = machine["postgresql"]
+    console.print(
+        f"{machine['processors']} x {machine['processor']}, {machine['memory_gb']} GB, Python {machine['python']}, "
+        f"PostgreSQL {settings['server_version']}, synchronous_commit {settings['synchronous_commit']}, "
+        f"{machine['sync_ms']} ms per fsync."
+    )
+    for row in rows:
         if max(row["others"], row["stolen"]) > DISTURBED:
             console.print(
-                f"[yellow]disturbed[/yellow] {row['subject']} at {row['connections']}: others used up to "
-                f"{row['others']:.2f} processors, the host took {row['stolen']:.2f}",
-                highlight=False,
+                f"[yellow]Disturbed[/yellow]: {row['subject']} at {row['connections']}: other programs took up to "
+                f"{row['others']:.2f} processors, the machine's host {row['stolen']:.2f}."
             )
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title="POST /v1/invoices beside the same rows in raw SQL", title_justify="left")
+    table.add_column("conns", justify="right")
+    table.add_column("what", no_wrap=True)
+    for name in ("per second", "of raw", "p50 ms", "p99 ms", "batch", "CPU client", "server", "PostgreSQL"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        is_last = following is not None and following["connections"] != row["connections"]
+        table.add_row(*_cells(row), end_section=is_last)
+    return table
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -168,9 +169,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
         str(row["connections"]),
         row["subject"],
         f"{row['per_second']:,.0f}",
+        f"{row['of_raw']:.2f}",
         f"{row['p50_ms']:.2f}",
         f"{row['p99_ms']:.2f}",
-        f"{row['of_raw']:.2f}",
         f"{row['per_commit']:.1f}",
         f"{row['client_us']:.0f}",
         f"{row['server_us']:.0f}" if row["server_us"] else "",

@@ -23,10 +23,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from recaudo import __version__
 from recaudo.config import Settings, read_settings, secret_key
+from recaudo.dialects.onepay import openapi as onepay_openapi
 from recaudo.dialects.onepay.dialect import OnePay
+from recaudo.dialects.recaudo import openapi as own_openapi
 from recaudo.dialects.recaudo.dialect import Own
 from recaudo.edge.api import Api
 from recaudo.edge.auth import Authenticator
+from recaudo.edge.docs_page import documents
 from recaudo.edge.http import Receive, Reply, Scope, Send, header, send_reply
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import Observer, configure_logging, new_request_id
@@ -182,7 +185,11 @@ class Application:
         self._own = Api(
             own, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
         )
-        self._documents = {}
+        base_url = settings.public_url
+        self._documents = {
+            **documents("/onepay", onepay_openapi.document(onepay.router, base_url), lang="es"),
+            **documents("/recaudo", own_openapi.document(own.router, base_url), lang="en"),
+        }
         self._site = make_site(
             core,
             observer=observer,

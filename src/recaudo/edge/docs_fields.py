@@ -9,8 +9,8 @@ from recaudo.edge.openapi import Json
 
 Words = Mapping[str, str]
 
-GROUPED_FROM: Final = 10_000
-"""Smaller numbers are written without a sign between thousands."""
+ENDLESS_FROM: Final = 10**12
+"""A limit that only programs reach is not shown."""
 
 # Lowest and highest of something, and the word for what is counted.
 _BOUNDS: Final = (
@@ -77,7 +77,8 @@ class Fields:
         parts = [part for part in choices if part.get("type") != "null"]
         names = dict.fromkeys(self._type(part) for part in parts) or [self._words["null"]]
         text: str = schema.get("description", "")
-        values = [str(value) for part in parts for value in part.get("enum", ()) if value is not None]
+        enums = (part.get("enum", part.get("items", {}).get("enum", ())) for part in parts)
+        values = [str(value) for enum in enums for value in enum if value is not None]
         return Row(
             name=name,
             inside=inside,
@@ -106,8 +107,8 @@ class Fields:
             items: Json = schema.get("items", {})
             return f"{words['list_of']} {self._type(items).lower()}" if items else words["list"]
         if kinds == ["string"]:
-            formats = [schema.get("format"), *(one.get("format") for one in schema.get("anyOf", ()))]
-            return words["or"].join(words[f] for f in formats if f in words) or words["string"]
+            formats: list[str] = [one.get("format", "") for one in (schema, *schema.get("anyOf", ()))]
+            return words["or"].join(words[name] for name in formats if name in words) or words["string"]
         return words["or"].join(words[kind] for kind in kinds)
 
     def _default(self, schema: Json) -> list[str]:
@@ -128,15 +129,17 @@ class Fields:
         return list(dict.fromkeys(notes))
 
     def _bounds(self, low: int | None, high: int | None, unit: str) -> str:
+        if high is not None and high >= ENDLESS_FROM:
+            high = None
         if low is None or high is None:
             word = "at_most" if low is None else "at_least"
             text = f"{self._words[word]} {self._number(cast('int', high if low is None else low))}"
         else:
-            text = f"{self._number(low)}–{self._number(high)}"
+            text = f"{self._number(low)}\N{EN DASH}{self._number(high)}"
         return f"{text} {unit}".strip()
 
     def _number(self, value: int) -> str:
-        return f"{value:,}".replace(",", self._words["thousands"]) if value >= GROUPED_FROM else str(value)
+        return f"{value:,}".replace(",", self._words["thousands"])
 
 
 def anchor(name: str) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import html
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,7 +102,7 @@ def _guide(text: str) -> tuple[Markup, list[tuple[str, str]]]:
     """The guide's HTML, its headings with anchors; and the anchors with their words."""
     tokens = _MARKDOWN.parse(text)
     headings: list[tuple[str, str]] = []
-    for opening, words in zip(tokens, tokens[1:], strict=False):
+    for opening, words in pairwise(tokens):
         if opening.type == "heading_open" and opening.tag == "h2":
             anchor = "guide-" + re.sub(r"\W+", "-", words.content.lower())
             opening.attrSet("id", anchor)
@@ -112,7 +113,11 @@ def _guide(text: str) -> tuple[Markup, list[tuple[str, str]]]:
 
 def highlight(value: object) -> Markup:
     """A value as indented JSON with coloured parts."""
-    return _coloured(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    return _coloured(_indented(value))
+
+
+def _indented(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _coloured(text: str) -> Markup:
@@ -134,8 +139,6 @@ def _curl(command: Command) -> Markup:
     for flag, quoted in command.options:
         lines.append(f"  {flag} <span class=\"s\">'{html.escape(quoted, quote=False)}'</span>")
     if command.body is not None:
-        text = msgspec.json.format(msgspec.json.encode(command.body), indent=2).decode()
-        lines.append(f"  -d '{_coloured(text.replace(chr(39), QUOTE))}'")
+        text = _indented(command.body).replace("'", QUOTE).replace("\n", "\n  ")
+        lines.append(f"  -d '{_coloured(text)}'")
     return Markup(" \\\n".join(lines))  # noqa: S704 - every piece is escaped or ours
-
-

@@ -1,4 +1,4 @@
-"""What the API reference's page shows, read from an OpenAPI document: operations, objects, errors, commands to paste."""
+"""What the API reference's page shows, read from an OpenAPI document: operations, objects, errors, commands."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
@@ -233,7 +233,7 @@ class _Reader:
 
     def _object(self, name: str) -> Object:
         schema = self._document["components"]["schemas"][name]
-        base, own = schema["allOf"] if "allOf" in schema else (None, schema)
+        base, own = schema.get("allOf", (None, schema))
         return Object(
             id=anchor(name),
             title=schema["title"],

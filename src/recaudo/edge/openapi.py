@@ -44,7 +44,10 @@ class ErrorCase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OperationDocs(msgspec.Struct, frozen=True, kw_only=True):
-    """What the table does not say about an operation. `errors` are its own, by their names in `ApiDocs.errors`."""
+    """What the table does not say about an operation.
+
+    `errors` are its own, by their names in `ApiDocs.errors`; `once_example` is an idempotency key that suits it.
+    """
 
     description: str
     success: str  # what the answer is
@@ -53,6 +56,7 @@ class OperationDocs(msgspec.Struct, frozen=True, kw_only=True):
     body: Content | None = None
     query: Sequence[Json] = ()
     errors: Sequence[str] = ()
+    once_example: str | None = None
 
 
 class ApiDocs(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +141,8 @@ def _operation(route: Route, docs: ApiDocs, responses: dict[str, Json]) -> Json:
     parameters = [docs.path_parameters[name] for name in _PLACEHOLDER.findall(route.path)]
     parameters += of.query
     if route.once != "none":
-        parameters.append({**docs.once_parameter, "required": route.once == "required"})
+        parameter = {**docs.once_parameter, "required": route.once == "required"}
+        parameters.append(parameter | ({"example": of.once_example} if of.once_example else {}))
     if parameters:
         operation["parameters"] = parameters
     if of.body is not None:

@@ -41,13 +41,14 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
+    asyncpg.ReadOnlySQLTransactionError,  # a replica that did not take over yet
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     OSError,  # refused, timed out, name not known; a Unix socket that is gone while the server restarts
 )
 
-BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 
 
 class _PlainConnection(asyncpg.Connection):

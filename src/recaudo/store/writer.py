@@ -19,8 +19,8 @@ from recaudo.store.door import Creation, TakenError, create_many
 
 BATCH_MAX = 128
 QUEUE_MAX = 10_000
-# Races within one batch are settled by looking again; more rounds than this mean something else is wrong.
-ROUNDS_MAX = 20
+# Races are settled by looking again; more rounds than this that decide nothing mean something else is wrong.
+FRUITLESS_ROUNDS_MAX = 20
 
 OriginKey = tuple[UUID, str, str, str]
 IdempotencyKey = tuple[UUID, str, str]
@@ -121,23 +121,29 @@ async def write_many(
     outcomes: dict[int, Outcome | Exception] = {}
     left = list(range(len(creations)))
     conflicted = False
-    for round_number in range(ROUNDS_MAX):
-        if round_number or look_first:
+    look = look_first
+    fruitless = 0
+    while left and fruitless < FRUITLESS_ROUNDS_MAX:
+        decided = len(outcomes)
+        if look:
             found = await _look(connection, creations, left)
             outcomes.update(found)
             conflicted = conflicted or bool(found)
-        chosen, left = _without_twins(creations, [i for i in left if i not in outcomes])
+        look = True
+        chosen = _without_twins(creations, [i for i in left if i not in outcomes])
         if not chosen:
             break
         try:
             await create_many(connection, [creations[i] for i in chosen])
         except TakenError:
             conflicted = True
-            left = chosen + left
-        except BAD_ROW as error:
+        except (*BAD_ROW, ValueError, TypeError) as error:
+            # Refused by the database, or before that by what encodes rows for it.
             outcomes.update(await _one_by_one(connection, creations, chosen, error))
         else:
             outcomes.update((i, Created()) for i in chosen)
+        left = [i for i in left if i not in outcomes]
+        fruitless += len(outcomes) == decided
     for i in left:
         outcomes.setdefault(i, TakenError("the key kept changing hands"))
     return [outcomes[i] for i in range(len(creations))], conflicted
@@ -158,21 +164,18 @@ async def _look(
     return found
 
 
-def _without_twins(creations: Sequence[Creation], indices: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Split into creations whose keys differ from each other, and those that must wait for their twin's outcome."""
+def _without_twins(creations: Sequence[Creation], indices: Sequence[int]) -> list[int]:
+    """Those whose keys differ from each other. Their twins wait for the next round, to see what became of them."""
     seen: set[IdempotencyKey | OriginKey] = set()
     chosen: list[int] = []
-    later: list[int] = []
     for i in indices:
         keys = {
             key for key in (_idempotency_key(creations[i]), origin_key(creations[i].change.invoice)) if key is not None
         }
-        if keys & seen:
-            later.append(i)
-        else:
+        if not keys & seen:
             seen |= keys
             chosen.append(i)
-    return chosen, later
+    return chosen
 
 
 async def _one_by_one(

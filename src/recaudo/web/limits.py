@@ -27,7 +27,7 @@ class Allowance(msgspec.Struct, frozen=True):
 VIEWS: Final = Allowance(1000, 50)
 # Forms posted to one link from one address: a payer who mistypes and tries every method needs about ten.
 POSTS: Final = Allowance(20, 0.2)
-# Look-ups in one merchant's portal from one address: twelve a minute, so that a thousand guesses take more than an hour.
+# Look-ups in one merchant's portal from one address: a thousand guesses take more than an hour.
 LOOKUPS: Final = Allowance(30, 0.2)
 # Look-ups in one merchant's portal from everywhere, against guessing from many addresses.
 PORTAL: Final = Allowance(200, 20)
@@ -39,9 +39,7 @@ ADDRESS_CHARS_MAX: Final = 64
 
 def wait_s(limiter: RateLimiter, allowance: Allowance, *key: Hashable) -> int:
     """Take one from what is allowed under this key: 0, or the seconds to wait."""
-    return limiter.wait_s(
-        key, per_second=allowance.per_second, burst=allowance.burst, monotonic_s=time.monotonic()
-    )
+    return limiter.wait_s(key, per_second=allowance.per_second, burst=allowance.burst, monotonic_s=time.monotonic())
 
 
 def visitor_address(peer: str | None, forwarded_for: Sequence[str], *, proxy_hops: int) -> str:

@@ -94,6 +94,9 @@ RETURN_STATUSES: Mapping[PaymentState, str] = {
 # How long a page speaks of what just happened. Whoever opens the link later, perhaps somebody else, need not read it.
 NEWS = timedelta(minutes=15)
 
+# Payments that may still come; a larger number bothers nobody.
+PARTS_WORTH_TELLING = 6
+
 # In the address of a page that waited for a bank: the payer who sees the answer is led back to the merchant's site.
 WAITED = "waited"
 
@@ -317,14 +320,20 @@ def _choice(shown: Shown) -> AmountChoice:
             max_label=_label(account.amount_max_minor, currency),
         )
     full_label = money.label(allowed.balance_minor, currency)
-    if allowed.low_minor is None or allowed.high_minor is None:
-        return AmountChoice(kind="full_only", full_minor=allowed.balance_minor, full_label=full_label)
     rule = shown.invoice.partial
+    parts_left = None if rule is None else rule.parts_max - shown.collection.parts
+    if allowed.low_minor is None or allowed.high_minor is None:
+        return AmountChoice(
+            kind="full_only",
+            full_minor=allowed.balance_minor,
+            full_label=full_label,
+            parts_left=1 if parts_left == 1 and shown.collection.parts > 0 else None,
+        )
     return AmountChoice(
         kind="parts",
         min_label=money.label(allowed.low_minor, currency),
         max_label=money.label(allowed.high_minor, currency),
-        parts_left=None if rule is None else rule.parts_max - shown.collection.parts,
+        parts_left=parts_left if parts_left is not None and parts_left <= PARTS_WORTH_TELLING else None,
         full_minor=allowed.balance_minor if allowed.whole else None,
         full_label=full_label if allowed.whole else None,
     )

@@ -75,9 +75,7 @@ async def _changed_meanwhile(core: Core, shown: Shown, visitor: Visitor, form: F
     return render_payment(replace(current, notice=notice, failure=None))
 
 
-def _command(
-    shown: Shown, form: Form, method: MethodChoice, amount_minor: int, *, again: bool
-) -> StartAttempt:
+def _command(shown: Shown, form: Form, method: MethodChoice, amount_minor: int, *, again: bool) -> StartAttempt:
     gateway, _, method_id = method.id.partition(":")
     outcome = form.get(FormField.OUTCOME)
     return StartAttempt(

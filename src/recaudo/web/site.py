@@ -187,9 +187,7 @@ def make_site(
     prepare()
     is_https = base_url.startswith("https://")
     tokens = token_config(secret_key, is_https=is_https)
-    site = Site(
-        core, observer=observer, limiter=limiter, base_url=base_url, tokens=tokens, proxy_hops=proxy_hops
-    )
+    site = Site(core, observer=observer, limiter=limiter, base_url=base_url, tokens=tokens, proxy_hops=proxy_hops)
     pages: Any = Litestar(
         [show_payment, pay, show_portal, search_portal, static_file, robots, favicon],
         state=State({"site": site}),

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the OnePay dialect: the route table with the words, schemas and examples that belong to it."""
+"""The OpenAPI document of the OnePay dialect: the route table with its words, schemas and examples."""
 
 from collections.abc import Mapping
 from pathlib import Path

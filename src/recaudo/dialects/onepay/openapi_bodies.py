@@ -4,12 +4,11 @@
 defaults. Rules that no schema can tell (numbering plans, the contact rule) stand in the descriptions.
 """
 
+import uuid
 from collections.abc import Mapping
-from uuid import UUID as Uuid
 
 from recaudo.dialects.onepay.contacts import EMAIL_CHARS_MAX, URL_CHARS_MAX
 from recaudo.dialects.onepay.objects import (
-    ALLOWS,
     ALLOWS_EXTRA,
     METADATA_MEMBERS_MAX,
     METADATA_NAME_CHARS_MAX,
@@ -23,7 +22,7 @@ from recaudo.domain.model import Account
 from recaudo.domain.partial import PARTS_MAX
 from recaudo.edge.openapi import Json, member, nullable, record
 
-_DEFAULTS = Account(id=Uuid(int=0), merchant_id=Uuid(int=0), is_test=False)
+_DEFAULTS = Account(id=uuid.UUID(int=0), merchant_id=uuid.UUID(int=0), is_test=False)
 AMOUNT_MIN, AMOUNT_MAX = (
     int(money.to_units(minor, _DEFAULTS.currency)) for minor in (_DEFAULTS.amount_min_minor, _DEFAULTS.amount_max_minor)
 )
@@ -67,6 +66,13 @@ _PAIRS: Json = {
         },
         optional=("value",),
     ),
+}
+_ALLOWS: Mapping[str, Json] = {
+    "accounts": member(FLAG, "Transferencia desde una cuenta: PSE y billeteras."),
+    "cards": member(FLAG, "Tarjetas de crédito y débito."),
+    "card_extra": member(FLAG, "Cobrar al pagador el recargo de la tarjeta."),
+    "realtime": member(FLAG, "Transferencia inmediata (Bre-B)."),
+    **{name: member(FLAG, "Se acepta; sin efecto en esta versión.") for name in ALLOWS_EXTRA},
 }
 _CURRENCY = member(TEXT, "Solo `COP`, que es lo que se asume.", enum=["COP"])
 
@@ -159,14 +165,12 @@ _PAYMENT: Mapping[str, Json] = {
         "description": 'Sus propios datos, como objeto o como lista de `{"key", "value"}`; se responde como objeto.',
     },
     "allows": member(
-        record(
-            "Medios", {name: nullable(FLAG) for name in (*ALLOWS, *ALLOWS_EXTRA)}, optional=(*ALLOWS, *ALLOWS_EXTRA)
-        ),
+        _body("Medios", _ALLOWS),
         "Apaga medios de pago de la cuenta. No puede encender los que ella no tiene; alguno debe quedar.",
     ),
     "splits": {"type": "array", "maxItems": 0, "description": "Solo vacío: repartir pagos no existe en esta versión."},
     "partial_payment_config": member(
-        _limits("_in_cents", {"type": "integer", "minimum": 100, "multipleOf": 100}, "centavos (pesos × 100)"),
+        _limits("_in_cents", {"type": "integer", "minimum": 100, "multipleOf": 100}, "centavos (pesos por 100)"),
         "Permite pagar por partes. Necesita `amount`. Atención: en **centavos**, múltiplos de 100.",
     ),
 }

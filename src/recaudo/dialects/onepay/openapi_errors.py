@@ -87,7 +87,8 @@ _SPECIAL: Mapping[str, ErrorCase] = {
         ),
         "Un filtro que no existe.",
     ),
-    "not_found_invoice": _missing("La factura no existe.", "La factura no existe, o ya fue retirada (en `DELETE`)."),
+    "not_found_invoice": _missing("La factura no existe.", "La factura no existe."),
+    "not_found_withdrawn": _missing("La factura no existe.", "La factura no existe, o ya fue retirada."),
     "not_found_payment": _missing("El cobro no existe.", "El cobro no existe."),
     "not_found_intent": _missing("El intento de pago no existe.", "El intento de pago no existe."),
     "not_found_customer": _missing("El cliente no existe.", "El cliente no existe."),
@@ -140,7 +141,7 @@ _SPECIAL: Mapping[str, ErrorCase] = {
 def errors() -> dict[str, ErrorCase]:
     """Every case by its name: those of the table in its order, then those with words of their own."""
     plain = {code: _case(error_reply(code)) for code in WHEN}
-    return plain | _SPECIAL
+    return {**plain, **_SPECIAL}
 
 
 PROBLEM_CASES: Mapping[ProblemKind, str] = {

@@ -1,4 +1,4 @@
-"""Examples of the OpenAPI document: the vendor's published requests with our answers (section 16), and others like them.
+"""Examples of the OpenAPI document: the published requests with our answers (section 16), and others like them.
 
 Addresses begin with BASE, which the document replaces with the server's own.
 """

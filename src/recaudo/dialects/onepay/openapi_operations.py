@@ -72,11 +72,12 @@ _CHANGE_ERRORS = (
 
 _INVOICES: Mapping[str, OperationDocs] = {
     "createInvoice": OperationDocs(
-        description="Carga una factura y abre un cobro por su valor completo. La respuesta trae `payment.payment_link`, "
-        "la página donde paga el cliente. Los avisos al teléfono y al correo se encolan; la respuesta no los espera.\n\n"
-        "Envíe al menos `phone` o `email` (su cuenta puede exigir los dos, o ninguno). Si la factura trae `provider_id` "
-        "y ya existe otra no retirada con el mismo `provider` y `provider_id`, la respuesta es 409 `invoice_exists` con "
-        "el `existing_id`; así, cargar dos veces el mismo archivo no duplica cobros.",
+        description="Carga una factura y abre un cobro por su valor completo. La respuesta trae "
+        "`payment.payment_link`, la página donde paga el cliente. Los avisos al teléfono y al correo se encolan; la "
+        "respuesta no los espera.\n\n"
+        "Envíe al menos `phone` o `email` (su cuenta puede exigir los dos, o ninguno). Si la factura trae "
+        "`provider_id` y ya existe otra no retirada con el mismo `provider` y `provider_id`, la respuesta es 409 "
+        "`invoice_exists` con el `existing_id`; así, cargar dos veces el mismo archivo no duplica cobros.",
         status=201,
         success="La factura con su cobro.",
         answer=_answer("Invoice", "La factura recién creada", examples.INVOICE),
@@ -112,9 +113,9 @@ _INVOICES: Mapping[str, OperationDocs] = {
         errors=("not_found_invoice",),
     ),
     "updateInvoice": OperationDocs(
-        description="Cambia los campos que envíe y **siempre** reemplaza el cobro: cancela el actual y abre otro con un "
-        "enlace nuevo, incluso con `{}`. No lo llame en un ciclo. El enlace anterior queda como señal hacia el nuevo y "
-        "no recibe dinero.\n\n"
+        description="Cambia los campos que envíe y **siempre** reemplaza el cobro: cancela el actual y abre otro con "
+        "un enlace nuevo, incluso con `{}`. No lo llame en un ciclo. El enlace anterior queda como señal hacia el "
+        "nuevo y no recibe dinero.\n\n"
         "Los campos ausentes conservan su valor y `null` borra los opcionales. `provider` no cambia: si lo envía se "
         "ignora y se informa.\n\n"
         "Si la factura ya recibió una parte, `amount` es el nuevo total y no puede ser menor que lo recibido; el cobro "
@@ -137,8 +138,8 @@ _INVOICES: Mapping[str, OperationDocs] = {
         "cliente. Lo ya recibido queda como saldo a favor del cliente.\n"
         "- `PAID_FROM_PROVIDER`: se pagó por fuera. Se registra un pago externo por lo que falte, la factura queda "
         "`PAID` y no se envía aviso.\n\n"
-        "Algunos clientes HTTP y proxies descartan el cuerpo de un `DELETE`, y un `PAID_FROM_PROVIDER` perdido retiraría "
-        "la deuda. Para ellos existe `?reason=`. Si llegan los dos deben ser iguales.\n\n"
+        "Algunos clientes HTTP y proxies descartan el cuerpo de un `DELETE`, y un `PAID_FROM_PROVIDER` perdido "
+        "retiraría la deuda. Para ellos existe `?reason=`. Si llegan los dos deben ser iguales.\n\n"
         "Repetirlo responde 404: la factura ya no está. Consultarla con `GET` sigue funcionando, y su `provider_id` "
         "queda libre si quedó `CANCELLED`.",
         status=204,
@@ -154,7 +155,7 @@ _INVOICES: Mapping[str, OperationDocs] = {
                 "schema": {"type": "string", "enum": ["DELETE_FROM_PROVIDER", "PAID_FROM_PROVIDER"]},
             },
         ),
-        errors=("not_found_invoice", "invoice_already_paid", "validation_error_reason"),
+        errors=("not_found_withdrawn", "invoice_already_paid", "validation_error_reason"),
     ),
 }
 
@@ -174,6 +175,7 @@ _PAYMENTS: Mapping[str, OperationDocs] = {
             },
         ),
         errors=("validation_error_payment",),
+        once_example="reserva-2041",
     ),
     "listPayments": OperationDocs(
         description="Busca cobros, con y sin factura, también los reemplazados. Las filas son cobros completos.",
@@ -237,7 +239,7 @@ _PAYMENTS: Mapping[str, OperationDocs] = {
 
 _INTENTS: Mapping[str, OperationDocs] = {
     "listPaymentIntents": OperationDocs(
-        description="Busca intentos de pago de toda la cuenta. Por `paid_at`, los que no tuvieron éxito quedan al final.",
+        description="Busca intentos de pago de toda la cuenta. Por `paid_at`, los que no tuvieron éxito van al final.",
         success="Una página de intentos.",
         answer=_answer("PaymentIntentPage", "Un intento con éxito", examples.page(examples.INTENT)),
         query=(
@@ -263,13 +265,14 @@ _INTENTS: Mapping[str, OperationDocs] = {
 
 _CUSTOMERS: Mapping[str, OperationDocs] = {
     "createCustomer": OperationDocs(
-        description="Registra un cliente. Se necesita `phone` o `email`; `document_type` y `document_number` van juntos. "
-        "Si ya hay un cliente con ese documento, la respuesta es 409 `customer_exists` con el `existing_id`.",
+        description="Registra un cliente. Se necesita `phone` o `email`; `document_type` y `document_number` van "
+        "juntos. Si ya hay un cliente con ese documento, la respuesta es 409 `customer_exists` con el `existing_id`.",
         status=201,
         success="El cliente.",
         answer=_answer("Customer", "El cliente recién creado", examples.CUSTOMER),
         body=Content(ref("CustomerCreate"), {"persona": Example("Una persona", examples.CUSTOMER_REQUEST)}),
         errors=("customer_exists", "validation_error_customer"),
+        once_example="cliente-1060500333",
     ),
     "listCustomers": OperationDocs(
         description="Busca clientes: los que tienen documento y los creados por esta API.",

@@ -1,11 +1,11 @@
 // Comfort only: every page works without this file.
 "use strict";
 
-// "50.000", "$ 50.000" and "50.000,5" in minor units; null for anything doubtful. The server decides in the end.
+// "50.000" and "$ 50.000" in minor units; null for anything doubtful. The server decides in the end.
 function readAmount(text) {
-  const found = /^\$?\s*(\d{1,3}(?:\.\d{3})+|\d+)(?:,(\d{1,2}))?$/.exec(text.trim());
+  const found = /^\$?\s*(\d{1,3}(?:\.\d{3})+|\d+)$/.exec(text.trim());
   if (!found) return null;
-  const minor = Number(found[1].replace(/\./g, "") + (found[2] || "").padEnd(2, "0"));
+  const minor = Number(found[1].replace(/\./g, "")) * 100;
   return Number.isSafeInteger(minor) && minor > 0 ? minor : null;
 }
 
@@ -14,8 +14,7 @@ function group(digits) {
 }
 
 function label(minor) {
-  const cents = minor % 100;
-  return "$ " + group(String((minor - cents) / 100)) + (cents ? "," + String(cents).padStart(2, "0") : "");
+  return "$ " + group(String(minor / 100));
 }
 
 const withoutDots = (text) => text.replace(/\./g, "");
@@ -56,19 +55,26 @@ function followAmount(form, input) {
   show();
 }
 
-// A second tap must not start a second payment. The server would see through it; the payer should not worry.
+// A second tap must not start a second payment. The server would see through it; the payer should not worry. Where the
+// network swallowed the first one the button comes back: the same form is one payment however often it is sent.
 function sendOnce(form) {
   const button = form.querySelector("button[type=submit]");
+  const says = [...button.childNodes];
   let sent = false;
   form.addEventListener("submit", (event) => {
     if (sent) return event.preventDefault();
     sent = true;
     button.setAttribute("aria-disabled", "true");
     if (form.dataset.busy) button.textContent = form.dataset.busy;
+    setTimeout(() => {
+      sent = false;
+      button.removeAttribute("aria-disabled");
+      button.replaceChildren(...says);
+    }, 30000);
   });
   // The browser's back button may revive the page with its key already used: fetch a fresh one.
   window.addEventListener("pageshow", (event) => {
-    if (event.persisted && sent) location.reload();
+    if (event.persisted && button.hasAttribute("aria-disabled")) location.reload();
   });
 }
 
