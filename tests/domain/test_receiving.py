@@ -32,6 +32,7 @@ def test_the_whole_amount_pays_the_collection_and_the_invoice():
     life = an_invoice(100)
     change = life.pay(100)
     assert told(change) == ["attempt.succeeded", "collection.paid", "invoice.paid"]
+    assert {e.collection_id for e in change.events} == {life.current.id}
     assert (life.current.state, life.current.paid_at) == (CollectionState.PAID, life.now)
     assert (life.invoice.state, life.invoice.received_minor) == (InvoiceState.PAID, 100)
     assert life.invoice.paid_at == life.now
@@ -83,10 +84,18 @@ def test_the_part_that_closes_the_balance_pays_everything():
     assert life.books() == {Books.BILLED: -100, GATEWAY: 100}
 
 
-def test_money_that_arrived_is_booked_even_if_it_is_no_allowed_part():
+@pytest.mark.parametrize("amount", [1, 99])
+def test_money_that_arrived_is_booked_even_if_it_is_no_allowed_part(amount: int):
     life = an_invoice(100)
-    life.pay(1)
-    assert (life.invoice.received_minor, life.current.due_minor) == (1, 99)
+    life.pay(amount)
+    assert (life.invoice.received_minor, life.current.due_minor) == (amount, 100 - amount)
+    assert life.invoice.state is InvoiceState.OPEN
+
+
+@pytest.mark.parametrize("amount", [0, -1])
+def test_money_that_goes_back_is_no_receipt_of_this_kind(amount: int):
+    with pytest.raises(AssertionError, match="refund"):
+        an_invoice(100).pay(amount)
 
 
 def test_less_than_asked_is_a_part_and_never_the_amount_asked():
@@ -100,7 +109,7 @@ def test_more_than_asked_pays_and_the_excess_is_customer_credit():
     life = an_invoice(100)
     change = life.pay(130)
     assert told(change) == ["attempt.succeeded", "collection.paid", "invoice.paid", "collection.overpaid"]
-    assert change.events[-1].data == {"excess_minor": 30}
+    assert (change.events[-1].collection_id, change.events[-1].data) == (life.current.id, {"excess_minor": 30})
     assert booked(change) == [(GATEWAY, Books.RECEIVABLE, 100), (GATEWAY, Books.CREDIT, 30)]
     assert (life.invoice.received_minor, life.current.received_minor, life.current.overpaid_minor) == (100, 130, 30)
 
@@ -158,7 +167,9 @@ def test_the_earlier_of_the_two_limits_holds(own_hours: int, limit_hours: int):
 
 def test_a_request_is_billed_when_it_is_paid_and_only_for_what_was_paid():
     life = a_request(100, partial=in_parts())
-    assert booked(life.pay(30)) == [(Books.RECEIVABLE, Books.BILLED, 30), (GATEWAY, Books.RECEIVABLE, 30)]
+    change = life.pay(30)
+    assert booked(change) == [(Books.RECEIVABLE, Books.BILLED, 30), (GATEWAY, Books.RECEIVABLE, 30)]
+    assert {t.collection_id for t in change.transfers} == {life.current.id}
     life.pay(90)
     assert life.books() == {Books.BILLED: -100, GATEWAY: 120, Books.CREDIT: -20}
     assert life.invoice.state is InvoiceState.PAID
@@ -352,7 +363,9 @@ def test_money_on_an_uncollectible_invoice_is_booked_and_pays_it_when_it_covers_
 
 def test_an_instalment_paid_leaves_the_others_as_they_are():
     life, (first, second) = in_instalments(60, 40)
-    assert told(life.pay(60, on=first)) == ["attempt.succeeded", "collection.paid", "invoice.part_received"]
+    change = life.pay(60, on=first)
+    assert told(change) == ["attempt.succeeded", "collection.paid", "invoice.part_received"]
+    assert [c.id for c in change.collections] == [first.id]
     assert life.live == [second]
     assert told(life.pay(40, on=second)) == ["attempt.succeeded", "collection.paid", "invoice.paid"]
 

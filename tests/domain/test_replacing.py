@@ -95,17 +95,19 @@ def test_an_amount_below_what_was_received_is_refused():
     assert refusal_of(lambda: life.replace(amount_minor=29)) is Refusal.AMOUNT_BELOW_RECEIVED
 
 
-def test_to_exactly_the_received_amount_the_current_collection_is_paid_if_it_received_a_part():
-    life = an_invoice(100, partial=in_parts())
+@pytest.mark.parametrize("part", [1, 30])
+def test_to_exactly_the_received_amount_the_current_collection_is_paid_if_it_received_a_part(part: int):
+    life = an_invoice(100, partial=in_parts(1))
     current = life.current
-    life.pay(30)
-    change = life.replace(amount_minor=30)
+    life.pay(part)
+    change = life.replace(amount_minor=part)
     assert told(change) == ["collection.paid", "invoice.updated", "invoice.paid"]
     assert life.live == []
     assert life.current.id == current.id
-    assert (life.current.state, life.current.amount_minor, life.current.paid_at) == (CollectionState.PAID, 30, life.now)
-    assert (life.invoice.state, life.invoice.paid_at) == (InvoiceState.PAID, life.now)
-    assert life.books() == {Books.BILLED: -30, GATEWAY: 30}
+    assert (life.current.state, life.current.amount_minor) == (CollectionState.PAID, part)
+    assert (life.current.paid_at, life.invoice.paid_at) == (life.now, life.now)
+    assert life.invoice.state is InvoiceState.PAID
+    assert life.books() == {Books.BILLED: -part, GATEWAY: part}
 
 
 def test_to_exactly_the_received_amount_a_current_collection_without_parts_is_cancelled():

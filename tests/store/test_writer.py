@@ -55,7 +55,7 @@ async def statements(core: Core, account: Account) -> Counter[Any]:
 
 async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.005)
 
 
@@ -353,7 +353,7 @@ async def test_a_connection_cut_in_the_middle_of_a_batch_is_an_error_and_no_end(
         waiting = [asyncio.create_task(create(core, account, bill(), key=key)) for key in ("held", "a", "b")]
         async with plain(database_url) as connection:
             async with asyncio.timeout(10):
-                while not await connection.fetchval(CUT_THE_WAITING):
+                while not await connection.fetchval(CUT_THE_WAITING):  # noqa: ASYNC110 - as above
                     await asyncio.sleep(0.05)
         outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
     assert {type(o) for o in outcomes} == {DatabaseAwayError}
@@ -394,20 +394,21 @@ async def test_a_database_that_restarts_under_load_gives_errors_and_comes_back(o
                     outcomes[key] = await asyncio.wait_for(create(core, account, bill(), key=key), 30)
                 except Exception as error:  # noqa: BLE001 - looked at below
                     outcomes[key] = error
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.1)
 
-        loads = [asyncio.create_task(load(i)) for i in range(30)]
+        loads = [asyncio.create_task(load(i)) for i in range(10)]
         for number in (signal.SIGINT, signal.SIGQUIT):
             await created_since(outcomes, len(outcomes))
             os.kill(postmaster(own_server).pid, number)
-            await until(lambda: any(isinstance(o, Exception) for o in list(outcomes.values())[-30:]), 20)
+            await until(lambda: any(isinstance(o, Exception) for o in list(outcomes.values())[-10:]), 20)
             await created_since(outcomes, len(outcomes))
         stop.set()
         await asyncio.gather(*loads)
 
         failed = {key: o for key, o in outcomes.items() if isinstance(o, Exception)}
         assert {type(o) for o in failed.values()} == {DatabaseAwayError}, Counter(map(repr, failed.values()))
-        again = {key: await create(core, account, bill(), key=key) for key in outcomes}
+        replays = await all_of(create(core, account, bill(), key=key) for key in outcomes)
+        again = dict(zip(outcomes, replays, strict=True))
         lost = [key for key in outcomes if key not in failed and again[key].answer != outcomes[key].answer]
         assert lost == [], "what was acknowledged is there, once"
         assert await count(core, account) == len(outcomes)

@@ -17,7 +17,7 @@ _BOUNDS: Final = (
     ("minLength", "maxLength", "characters"),
     ("minimum", "maximum", ""),
     ("minProperties", "maxProperties", "members"),
-    ("minItems", "maxItems", "items"),
+    ("", "maxItems", "items"),
 )
 
 

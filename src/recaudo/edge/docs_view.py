@@ -141,7 +141,7 @@ class _Reader:
 
     def _group(self, tag: Json) -> Group:
         operations = [self._operation(*one) for one in self._operations if tag["name"] in one[2]["tags"]]
-        return Group(id=anchor(tag["name"]), name=tag["name"], text=tag["description"], operations=operations)
+        return Group(id=anchor(f"tag {tag['name']}"), name=tag["name"], text=tag["description"], operations=operations)
 
     def _operation(self, method: str, path: str, operation: Json) -> Operation:
         request: Json = operation.get("requestBody", {})

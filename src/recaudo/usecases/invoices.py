@@ -16,7 +16,7 @@ from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import InvoiceState
 from recaudo.store.door import Creation, TakenError
 from recaudo.store.writer import Created, OriginKey, OriginTaken, Replayed, find_origins, origin_key
-from recaudo.usecases.core import Core, Done, Once, OriginTakenError, Respond, change_invoice, replay
+from recaudo.usecases.core import Core, Done, NotFoundError, Once, OriginTakenError, Respond, change_invoice, replay
 
 
 class OpenInvoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +85,7 @@ async def change(
 
     def decide(case: Case, moment: Moment) -> Change:
         nonlocal wanted
+        _check_is_invoice(case)
         values = fields(case.invoice)
         if "reference" in values:
             values["customer_id"] = reference_customer_id(account.id, values["reference"])
@@ -133,11 +134,18 @@ async def withdraw(
     """
 
     def decide(case: Case, moment: Moment) -> Change:
+        _check_is_invoice(case)
         withdrawal = how()
         close = closing.settle_outside if withdrawal.paid_outside else closing.withdraw
         return close(case, moment, reason=withdrawal.reason)
 
     return await change_invoice(core, account, invoice_id, decide, respond, once=once)
+
+
+def _check_is_invoice(case: Case) -> None:
+    """What stands behind a stand-alone request is nobody's invoice."""
+    if case.invoice.kind is not InvoiceKind.INVOICE:
+        raise NotFoundError
 
 
 def reference_customer_id(account_id: UUID, reference: str) -> UUID:

@@ -299,7 +299,7 @@ def _form(core: Core, shown: Shown, visitor: Visitor, *, again: bool) -> Payment
         return None
     wanted = shown.invoice.metadata.get("sandbox_outcome")
     return PaymentForm(
-        action=shown.path,
+        action=shown.path_in(visitor.lang),
         csrf_token=visitor.csrf_token,
         attempt_key=secrets.token_urlsafe(18),
         amount=_choice(shown),

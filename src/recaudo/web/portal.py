@@ -61,7 +61,7 @@ def page(
         merchant=merchant_view(merchant, visitor.lang, is_test=account.is_test),
         is_test=account.is_test,
         page_path=path,
-        form_action=path,
+        form_action=f"{path}?lang={visitor.lang}",
         csrf_token=visitor.csrf_token,
         query=query,
         rows=rows,

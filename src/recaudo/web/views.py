@@ -50,6 +50,7 @@ class FormField(StrEnum):
 
     CSRF_TOKEN = "_csrf_token"  # noqa: S105  The name that litestar's check reads; not a token.
     LANG = "lang"
+    """Also in the address that a form posts to, for pages that are answered before the form is read."""
     ATTEMPT_KEY = "attempt_key"
     CHOICE = "choice"
     """`full` or `part`, sent only when both are offered."""

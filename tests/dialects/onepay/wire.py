@@ -69,7 +69,7 @@ NOBODY = "019a0227-e3c0-7deb-98d0-580c35eb945d"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
-_SPANISH = re.compile(r"\b(el|la|los|un|una|de|debe|ya|no|use|espere|esta|este|máximo|existe)\b", re.IGNORECASE)
+_SPANISH = re.compile(r"\b(el|la|los|un|una|de|debe|ya|no|use|admite|espere|esta|este|máximo|existe)\b", re.IGNORECASE)
 
 # What the core's events are called in this dialect (14.4). Events of attempts that only wait are not told.
 _TOLD = {

@@ -28,9 +28,14 @@ AMOUNT_MIN, AMOUNT_MAX = (
 )
 
 
-def text(low: int, high: int, description: str) -> Json:
+# Something visible, and no control characters; in lines, line feeds and tabs too.
+_VISIBLE = r"^[^\x00-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\xA0][^\x00-\x1F\x7F-\x9F]*$"
+_VISIBLE_LINES = _VISIBLE.replace(r"^\x00-\x1F", r"^\x00-\x08\x0B-\x1F")
+
+
+def text(low: int, high: int, description: str, *, pattern: str = _VISIBLE) -> Json:
     """Text of this many characters, counted after the spaces around it are taken off."""
-    return member(TEXT, description, minLength=low, maxLength=high)
+    return member(TEXT, description, minLength=low, maxLength=high, pattern=pattern)
 
 
 def _optional(fields: Mapping[str, Json], *, required: tuple[str, ...] = ()) -> dict[str, Json]:
@@ -52,7 +57,7 @@ _URL: Json = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLe
 _METADATA: Json = {
     "type": "object",
     "maxProperties": METADATA_MEMBERS_MAX,
-    "propertyNames": {"minLength": 1, "maxLength": METADATA_NAME_CHARS_MAX},
+    "propertyNames": {"minLength": 1, "maxLength": METADATA_NAME_CHARS_MAX, "pattern": r"\S"},
     "additionalProperties": {"type": ["string", "number", "boolean", "null"], "maxLength": METADATA_TEXT_CHARS_MAX},
 }
 _PAIRS: Json = {
@@ -114,7 +119,7 @@ _INVOICE: Mapping[str, Json] = {
     "provider": text(1, 50, "Sistema que emite la factura, por ejemplo `biller`. Es libre."),
     "amount": member(_AMOUNT, "La deuda completa en pesos, sin decimales ni comillas. Los límites son de su cuenta."),
     "name": text(5, 100, "Concepto que ve el pagador."),
-    "description": text(1, 500, "Texto más largo para el pagador. Admite saltos de línea."),
+    "description": text(1, 500, "Texto más largo para el pagador. Admite saltos de línea.", pattern=_VISIBLE_LINES),
     "phone": _PHONE,
     "email": _EMAIL,
     "due_date": member(
@@ -140,7 +145,7 @@ _PAYMENT: Mapping[str, Json] = {
         _AMOUNT, "Valor en pesos. Sin él, el pagador escribe el valor dentro de los límites de la cuenta."
     ),
     "currency": _CURRENCY,
-    "description": text(1, 500, "Texto más largo para el pagador. Admite saltos de línea."),
+    "description": text(1, 500, "Texto más largo para el pagador. Admite saltos de línea.", pattern=_VISIBLE_LINES),
     "phone": _PHONE,
     "email": _EMAIL,
     "reference": text(1, 100, "Permite encontrar el cobro en el portal."),

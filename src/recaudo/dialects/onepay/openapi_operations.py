@@ -16,14 +16,17 @@ def _answer(schema: str, summary: str, value: Json) -> Content:
 
 
 def _filter(name: str, description: str, *, words: Sequence[str] = (), example: str | None = None) -> Json:
-    item: Json = {"type": "string", "enum": list(words)} if words else {"type": "string"}
+    values: Json = {"type": "array", "items": {"type": "string"}}
+    if words:
+        # No status is an unknown status; other filters take an empty value and match nothing.
+        values = {"type": "array", "items": {"type": "string", "enum": list(words)}, "minItems": 1}
     parameter: Json = {
         "name": f"filter[{name}]",
         "in": "query",
         "description": description,
         "style": "form",
         "explode": False,
-        "schema": {"type": "array", "items": item},
+        "schema": values,
     }
     return parameter | ({"example": [example]} if example else {})
 

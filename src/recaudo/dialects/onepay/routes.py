@@ -8,7 +8,7 @@ from uuid import UUID
 from recaudo.dialects.onepay import parse, render
 from recaudo.dialects.onepay.reading import IGNORED_NAME_CHARS_MAX, Reading
 from recaudo.domain.changes import Change
-from recaudo.domain.model import Account, Customer
+from recaudo.domain.model import Account, Customer, InvoiceKind
 from recaudo.edge.bodies import canonical
 from recaudo.edge.http import Reply, ignored_header
 from recaudo.edge.routing import ApiRequest, Handler, Need, Route
@@ -47,7 +47,7 @@ class Operations:
         """GET /invoices/{id} (8.2)."""
         async with self._core.database.connection() as connection:
             view = await views.view_invoice(connection, request.account.id, _id(request))
-        if view is None or not view.invoice.reference:
+        if view is None or view.invoice.kind is not InvoiceKind.INVOICE:
             raise NotFoundError
         body = render.invoice(view, request.base_url, is_test=request.account.is_test)
         return _ok(body, _unknown_query(request))
