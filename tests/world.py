@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
+from multidict import CIMultiDictProxy
 
 from recaudo.app import make_core
 from recaudo.store.accounts import find_account
@@ -38,7 +39,7 @@ class Answer:
     """What the server answered."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: CIMultiDictProxy[str]
     body: bytes
     json: Any
 

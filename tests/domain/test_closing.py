@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
+from recaudo.domain import closing
 from recaudo.domain.changes import Books
 from recaudo.domain.model import InvoiceKind, ReceiptKind
 from recaudo.domain.states import CollectionState, InvoiceState, Refusal
@@ -27,6 +29,7 @@ def test_withdrawing_cancels_the_collection_and_voids_the_invoice():
     life = an_invoice(100)
     change = life.withdraw()
     assert told(change) == ["collection.cancelled", "invoice.withdrawn"]
+    assert {e.collection_id for e in change.events} == {life.current.id}
     assert (life.invoice.state, life.invoice.closed_reason) == (InvoiceState.VOID, "DELETE_FROM_PROVIDER")
     assert life.current.state is CollectionState.CANCELLED
 
@@ -67,6 +70,17 @@ def test_withdrawing_credits_each_collection_s_own_parts():
     ]
     assert (life.now_is(old).overpaid_minor, life.current.overpaid_minor) == (30, 20)
     assert life.books() == {GATEWAY: 50, Books.CREDIT: -50}
+
+
+def test_withdrawing_credits_parts_of_a_collection_that_was_not_read_to_the_newest_one():
+    life = an_invoice(100, partial=in_parts())
+    life.pay(30)
+    life.replace()
+    case = msgspec.structs.replace(life.case(), collections=(life.current,))
+    change = life.keep(closing.withdraw(case, life.moment, reason="DELETE_FROM_PROVIDER"))
+    assert [(e.collection_id, e.data) for e in change.events if e.type == "collection.overpaid"] == [
+        (life.current.id, {"excess_minor": 30})
+    ]
 
 
 def test_withdrawing_with_the_link_already_cancelled_tells_only_of_the_invoice():

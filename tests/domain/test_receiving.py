@@ -65,6 +65,7 @@ def test_a_part_leaves_the_rest_to_be_asked_for():
     life = an_invoice(100, partial=in_parts())
     change = life.pay(30)
     assert told(change) == ["attempt.succeeded", "collection.part_received", "invoice.part_received"]
+    assert {e.collection_id for e in change.events} == {life.current.id}
     assert (life.invoice.state, life.invoice.balance_minor) == (InvoiceState.OPEN, 70)
     assert (life.current.state, life.current.due_minor, life.current.parts) == (CollectionState.PENDING, 70, 1)
     assert life.books() == {Books.RECEIVABLE: 70, Books.BILLED: -100, GATEWAY: 30}
@@ -280,6 +281,7 @@ def test_late_money_that_covers_what_the_current_collection_still_asks_closes_it
     life.pay(40)
     change = life.pay(60, on=superseded(life))
     assert told(change) == ["attempt.succeeded", "collection.paid", "invoice.paid"]
+    assert change.events[1].collection_id == life.current.id
     assert (life.current.state, life.current.amount_minor, life.current.received_minor) == (
         CollectionState.PAID,
         40,

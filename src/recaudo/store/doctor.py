@@ -223,7 +223,7 @@ CHECKS = (
     ),
 )
 
-# More findings of one check than this are counted, not listed.
+# The first ones tell what is wrong; a check that finds more stops there.
 FINDINGS_MAX = 50
 
 

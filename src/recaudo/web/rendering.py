@@ -201,8 +201,8 @@ def _render(template: str, page: Page) -> str:
 
 
 def _static_file(path: Path) -> StaticFile:
-    # Indentation is for those who read the file here; payers need not download it.
-    body = re.sub(rb"(?m)^ +", b"", path.read_bytes())
+    # Indentation and comments are for those who read the file here; payers need not download them.
+    body = re.sub(rb"(?m)^ +|^ *(//.*|/\*.*\*/)?\n", b"", path.read_bytes())
     digest = hashlib.sha256(body).hexdigest()[:12]
     return StaticFile(
         hashed_name=f"{path.stem}.{digest}{path.suffix}",

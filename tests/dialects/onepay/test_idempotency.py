@@ -2,12 +2,23 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from recaudo.dialects.onepay.dialect import OnePay
+from recaudo.edge.api import Api
+from recaudo.edge.auth import Authenticator
+from recaudo.edge.http import Reply
+from recaudo.edge.limits import RateLimiter
+from recaudo.edge.observe import Observer
+from recaudo.edge.routing import ApiRequest, Route, Router
+from recaudo.store.database import LockTimeoutError
 from tests.dialects.onepay.wire import refusal, told
-from tests.world import Answer, Client, World
+from tests.world import Answer, Client, World, running
 
 INVOICE: dict[str, Any] = {
     "reference": "1060500333",
@@ -443,6 +454,57 @@ async def test_neighbours_of_a_duplicate_are_not_harmed(client: Client) -> None:
     for answer in answers:
         if answer.status == 409:
             refusal(answer, "invoice_exists")
+
+
+async def test_a_duplicate_that_waited_too_long_is_told_to_come_back(world: World) -> None:
+    """The operation is one that finds its row locked for all of the time; nobody wants to wait for that here."""
+
+    async def locked(request: ApiRequest) -> Reply:
+        raise LockTimeoutError
+
+    merchant = await world.merchant()
+    dialect = OnePay(world.core)
+    names = {"operation_id": "x", "summary": "x", "tag": "invoices"}
+    dialect.router = Router([Route(method="DELETE", path="/x", handler=locked, body="none", once="optional", **names)])
+    api = Api(
+        dialect,
+        authenticator=Authenticator(world.core.database),
+        limiter=RateLimiter(),
+        observer=Observer(CollectorRegistry()),
+        base_url="http://x",
+    )
+    for key, status, code in (([(b"x-idempotency", b"k")], 409, 40902), ([], 503, 50301)):
+        headers = [(b"authorization", f"Bearer {merchant.key}".encode()), *key]
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b""}
+
+        async def send(message: Mapping[str, Any], sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        await api({"method": "DELETE", "headers": headers, "query_string": b""}, receive, send, path="/x")
+        start, body = sent
+        assert start["status"] == status
+        assert dict(start["headers"])[b"retry-after"] == b"1"
+        assert json.loads(body["body"])["code"] == code
+
+
+async def test_between_two_server_processes_there_is_still_one_effect(world: World, tmp_path: Path) -> None:
+    async with running(world.database_url, tmp_path, workers=2) as pair:
+        client = await pair.merchant()
+        # Each request has a connection of its own, so that both processes get some.
+        client.headers["Connection"] = "close"
+        answers = await asyncio.gather(*(client.post("/v1/invoices", INVOICE, once="k") for _ in range(30)))
+        made = one_effect(answers).json
+        path = f"/v1/invoices/{made['id']}"
+        one_effect(await asyncio.gather(*(client.put(path, {"amount": 60000}, once="k") for _ in range(30))))
+        bodies = [INVOICE | {"provider_id": str(i % 5)} for i in range(60)]
+        statuses = [a.status for a in await asyncio.gather(*(client.post("/v1/invoices", body) for body in bodies))]
+        assert (statuses.count(201), statuses.count(409)) == (5, 55)
+        one_effect(await asyncio.gather(*(client.delete(path, once="k") for _ in range(30))))
+        one_effect(await asyncio.gather(*(client.post("/v1/customers", CUSTOMER, once="k") for _ in range(30))))
+        assert await world.findings(client.account_id) == []
 
 
 async def test_the_replayed_bytes_are_json_of_the_first_answer(client: Client) -> None:

@@ -498,6 +498,27 @@ async def test_a_reference_is_not_unique(client: Client) -> None:
     assert (await client.get("/v1/invoices?filter[reference]=1060500333")).json["total"] == 3
 
 
+async def test_invoices_of_one_reference_belong_to_one_customer(client: Client, world: World) -> None:
+    async def owners() -> list[Any]:
+        rows = await world.rows(
+            """
+            SELECT i.customer_id, c.reference FROM invoice i
+            JOIN customer c ON c.account_id = i.account_id AND c.id = i.customer_id
+            WHERE i.account_id = $1 ORDER BY i.id
+            """,
+            client.account_id,
+        )
+        return [tuple(row) for row in rows]
+
+    made = [await client.invoice(reference=reference) for reference in ("A", "A", "B")]
+    (a, _), same, (b, _) = await owners()
+    assert (same, a != b) == ((a, "A"), True)
+    await put(client, made[0], reference="B")
+    await put(client, made[1], reference="C")
+    assert [reference for _, reference in await owners()] == ["B", "C", "B"]
+    assert (await owners())[0] == (b, "B")
+
+
 # --- 8.2 Get ---
 
 

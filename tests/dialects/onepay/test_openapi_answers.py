@@ -74,6 +74,15 @@ async def test_what_the_server_answers_is_what_the_documents_say(client: Client)
         assert witness.seen == {route.operation_id for route in ROUTERS[name].routes}
 
 
+async def test_the_examples_of_what_can_be_created_work_when_they_are_pasted(client: Client) -> None:
+    for method, path, operation in operations(DOCUMENTS["onepay"]):
+        if "201" in operation["responses"]:
+            for key in operation["requestBody"]["content"]["application/json"]["examples"]:
+                body = body_of(operation["operationId"], key)
+                answer = await client.call(method.upper(), f"/v1{path}", body, once=key)
+                assert answer.status == 201, (key, answer.json)
+
+
 def body_of(operation_id: str, key: str | None = None) -> Any:
     """The body of an operation's example."""
     operation = next(o for _, _, o in operations(DOCUMENTS["onepay"]) if o["operationId"] == operation_id)

@@ -668,3 +668,53 @@ async def test_two_headers_of_one_name_are_not_mixed_up(client: Client, world: W
     headers.add("x-idempotency", "two")
     answer = await ask(world, "POST", "/v1/invoices", headers, json.dumps(BODY).encode())
     refusal(answer, "validation_error", fields=["x-idempotency"])
+
+
+# --- When the server or its database fails ---
+
+
+async def test_a_fault_of_the_server_tells_nothing_but_that(world: World) -> None:
+    merchant = await world.merchant()
+    made = await merchant.invoice()
+    # A currency that nobody knows cannot be printed.
+    await world.execute("UPDATE collection SET currency = 'XXX' WHERE id = $1", made["payment_id"])
+    answer = await merchant.get(f"/v1/invoices/{made['id']}")
+    assert answer.status == 500
+    assert list(answer.json) == ["message", "code", "code_name"]
+    assert (answer.json["code"], answer.json["code_name"]) == (50001, "internal_error")
+    assert "XXX" not in answer.json["message"]
+    assert answer.headers["recaudo-request-id"]
+
+
+async def test_when_the_database_goes_away_the_same_key_may_be_sent_again(client: Client, world: World) -> None:
+    made = await client.invoice()
+    path = f"/v1/invoices/{made['id']}"
+    async with world.core.database.transaction() as connection:
+        await connection.execute("SELECT 1 FROM invoice WHERE id = $1 FOR UPDATE", made["id"])
+        waiting = asyncio.create_task(client.put(path, {"amount": 60000}, once="k"))
+        ended = 0
+        async with asyncio.timeout(10):
+            while not ended:
+                await asyncio.sleep(0.02)
+                ended = await connection.fetchval(
+                    """
+                    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                    WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))
+                    """
+                )
+    answer = await waiting
+    assert answer.status == 503
+    assert (answer.json["code"], answer.json["code_name"]) == (50301, "unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+    again = await client.put(path, {"amount": 60000}, once="k")
+    assert (again.status, "idempotent-replayed" in again.headers) == (200, False)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/invoices/%FF", "/v1/%C3%28", "/v1/invoices%2F", "/v1/invoices/..%2f..", "/v1/%2e%2e"]
+)
+async def test_odd_paths_are_answered_in_json_too(client: Client, world: World, path: str) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {client.key}\r\n\r\n"
+    answer = await raw(world, head.encode())
+    assert answer.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 200 "))
+    assert b"application/json; charset=utf-8" in answer

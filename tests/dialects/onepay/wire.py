@@ -164,12 +164,16 @@ def at(instant: str) -> datetime:
 
 
 async def told(world: World, client: Client, payment_or_invoice_id: str) -> list[str]:
-    """The events of an invoice so far, by their names in this dialect, in the order in which they are delivered."""
+    """The events of an invoice so far, by their names in this dialect, in the order in which they are delivered.
+
+    Of what stands behind a stand-alone payment only the payment is told.
+    """
     records = await world.rows(
         """
-        SELECT type FROM event WHERE account_id = $1 AND invoice_id = coalesce(
+        SELECT e.type FROM event e JOIN invoice i ON i.account_id = e.account_id AND i.id = e.invoice_id
+        WHERE e.account_id = $1 AND (i.kind = 'invoice' OR e.type NOT LIKE 'invoice.%') AND i.id = coalesce(
             (SELECT invoice_id FROM collection WHERE account_id = $1 AND id = $2::uuid), $2::uuid
-        ) ORDER BY version, ordinal
+        ) ORDER BY e.version, e.ordinal
         """,
         client.account_id,
         payment_or_invoice_id,

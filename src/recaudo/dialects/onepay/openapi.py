@@ -12,7 +12,7 @@ from recaudo.dialects.onepay.errors import KEY_FIELD
 from recaudo.dialects.onepay.openapi_bodies import BODIES
 from recaudo.dialects.onepay.openapi_errors import PROBLEM_CASES, errors
 from recaudo.dialects.onepay.openapi_operations import OPERATIONS
-from recaudo.dialects.onepay.openapi_schemas import ANSWERS
+from recaudo.dialects.onepay.openapi_schemas import ANSWERS, UUID
 from recaudo.edge.api import KEY_CHARS_MAX
 from recaudo.edge.openapi import ApiDocs, Json, build
 from recaudo.edge.routing import Router
@@ -58,11 +58,21 @@ _KEY_PARAMETER: Json = {
     "example": "invoice-001",
 }
 
-_NAMES_OF_PLACEHOLDERS: Mapping[str, tuple[str, str]] = {
-    "invoice_id": ("Identificador de la factura.", examples.INVOICE_ID),
-    "payment_id": ("Identificador del cobro.", examples.PAYMENT_ID),
-    "intent_id": ("Identificador del intento.", examples.INTENT_ID),
-    "customer_id": ("Identificador del cliente.", examples.CUSTOMER_ID),
+_PATH_PARAMETERS: Mapping[str, Json] = {
+    name: {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": UUID,
+        "example": example,
+    }
+    for name, description, example in (
+        ("invoice_id", "Identificador de la factura.", examples.INVOICE_ID),
+        ("payment_id", "Identificador del cobro.", examples.PAYMENT_ID),
+        ("intent_id", "Identificador del intento.", examples.INTENT_ID),
+        ("customer_id", "Identificador del cliente.", examples.CUSTOMER_ID),
+    )
 }
 
 
@@ -97,17 +107,7 @@ def _docs(base_url: str) -> ApiDocs:
         tags=_TAGS,
         schemas={**ANSWERS, **BODIES},
         headers=_HEADERS,
-        path_parameters={
-            name: {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "description": description,
-                "schema": {"type": "string", "format": "uuid"},
-                "example": example,
-            }
-            for name, (description, example) in _NAMES_OF_PLACEHOLDERS.items()
-        },
+        path_parameters=_PATH_PARAMETERS,
         once_parameter=_KEY_PARAMETER,
         operations=OPERATIONS,
         errors=errors(),

@@ -41,6 +41,30 @@ _METHOD_TYPE = {
     "cash": "Cash",
 }
 
+_METHOD_LABEL = {
+    "card": "Tarjeta",
+    "pse": "PSE",
+    "breb": "Bre-B",
+    "transfer": "Transferencia",
+    "nequi": "Nequi",
+    "daviplata": "Daviplata",
+    "cash": "Efectivo",
+}
+"""What people call a method of which nothing more is known yet."""
+
+DECLINE_CODES = frozenset(
+    """
+    INTERNAL_ERROR CARD_CVV INSUFFICIENT_FUNDS CARD_NUMBER FRAUDULENT STOLEN CURRENCY_NOT_SUPPORTED CARD_VELOCITY
+    CARD_DATE TRANSACTION_NOT_FOUND MIN_AMOUNT ACCOUNT_NOT_CONNECTED ACCOUNT_BLOCKED ACCOUNT_CLOSED
+    ACCOUNT_DOES_NOT_BELONG_TO_CUSTOMER TRANSACTION_EXPIRED CARD_GENERIC_ERROR TRANSACTION_REJECTED UNKNOWN
+    BANK_IS_NOT_AVAILABLE CARD_RESTRICTED CARD_EXPIRED ACCOUNT_IS_NOT_AUTHORIZED TRANSACTION_TEMPORALLY_BLOCKED
+    ACCOUNT_FAILED CUSTOMER_DATA_INVALID MAX_AMOUNT DONT_HONOR COMPANY_TRANSACTION_LIMIT_COUNT
+    COMPANY_TRANSACTION_LIMIT_AMOUNT CUSTOMER_WALLET_NOT_FOUND RISK_CONTROL ACCOUNT_MAX_AMOUNT
+    ACCOUNT_SERVICE_NOT_AVAILABLE CANCELLED_BY_MERCHANT
+    """.split()  # noqa: SIM905 - printed as the specification prints them
+)
+"""Every reason that clients know (11.4). No other code is invented."""
+
 _REMARKS = {
     "DELETE_FROM_PROVIDER": "La factura fue retirada por el emisor.",
     "PAID_FROM_PROVIDER": "La factura fue pagada por fuera, según el emisor.",
@@ -160,7 +184,7 @@ def intent_detail(view: AttemptView, *, is_test: bool) -> dict[str, Any]:
 def intent_of_payment(view: AttemptView, *, is_test: bool) -> dict[str, Any]:
     """A payment intent in the list of one payment (11.3)."""
     answer = intent(view, is_test=is_test)
-    answer["payment_method_label"] = None if view.attempt.method is None else view.attempt.method["label"]
+    answer["payment_method_label"] = _method_label(view.attempt)
     return answer
 
 
@@ -281,7 +305,13 @@ def _invoice_remarks(it: Invoice) -> dict[str, str] | None:
 def _intent_remarks(it: Attempt) -> dict[str, str] | None:
     if it.failure_code is None:
         return None
-    return {"code": it.failure_code, "description": it.failure_text or it.failure_code}
+    code = it.failure_code if it.failure_code in DECLINE_CODES else "UNKNOWN"
+    return {"code": code, "description": it.failure_text or it.failure_code}
+
+
+def _method_label(it: Attempt) -> str | None:
+    """Text for people, as soon as the method is chosen (11.3)."""
+    return it.method["label"] if it.method is not None else _METHOD_LABEL.get(it.method_type or "")
 
 
 def _request_metadata(of: Invoice) -> dict[str, Any] | None:

@@ -207,7 +207,8 @@ class Operations:
         if not ids:
             return {}
         async with self._core.database.connection() as connection:
-            return await customers.find_customers(connection, account.id, ids)
+            found = await customers.find_customers(connection, account.id, ids)
+        return {customer_id: customer for customer_id, customer in found.items() if customer.listed}
 
     async def _replay_or_raise(self, account: Account, once: Once | None) -> Reply:
         """A body with errors under a key that was used before meets the key first (1.5). Call while handling it."""

@@ -125,7 +125,7 @@ _OPERATIONS: Mapping[str, OperationDocs] = {
             ref("ClockMove"),
             {
                 "advance": Example("Three days on", {"advance_seconds": 259200}),
-                "set": Example("To an instant", {"now": "2025-10-23T15:06:00Z"}),
+                "set": Example("To an instant", {"now": "2030-01-15T13:00:00Z"}),
             },
         ),
         errors=("test_accounts_only", "validation_error_clock"),
@@ -204,9 +204,33 @@ def _errors() -> dict[str, ErrorCase]:
     }
 
 
+_HEADERS: Mapping[str, Json] = {
+    "Recaudo-Request-Id": {"description": "Unique per request.", "required": True, "schema": _TEXT},
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+    "WWW-Authenticate": {"description": "What is expected.", "schema": _TEXT},
+    "Allow": {"description": "The methods that the path takes.", "schema": _TEXT},
+}
+
+_PAYMENT_PARAMETER: Json = {
+    "name": "payment_id",
+    "in": "path",
+    "required": True,
+    "description": "The payment, of an invoice or alone.",
+    "schema": _UUID,
+    "example": _PAYMENT_ID,
+}
+
+_KEY_PARAMETER: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same request twice has one effect. `x-idempotency` is read too.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX},
+    "example": "payment-001",
+}
+
+
 def document(router: Router, base_url: str) -> Json:
     """The document of these routes on the server at `base_url` (no trailing slash)."""
-    header = {"type": "string"}
     return build(
         router,
         ApiDocs(
@@ -224,29 +248,9 @@ def document(router: Router, base_url: str) -> Json:
                 "sandbox": ("Sandbox", "A gateway that does what you ask, for test accounts."),
             },
             schemas=_SCHEMAS,
-            headers={
-                "Recaudo-Request-Id": {"description": "Unique per request.", "required": True, "schema": header},
-                "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
-                "WWW-Authenticate": {"description": "What is expected.", "schema": header},
-                "Allow": {"description": "The methods that the path takes.", "schema": header},
-            },
-            path_parameters={
-                "payment_id": {
-                    "name": "payment_id",
-                    "in": "path",
-                    "required": True,
-                    "description": "The payment, of an invoice or alone.",
-                    "schema": _UUID,
-                    "example": _PAYMENT_ID,
-                }
-            },
-            once_parameter={
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": "The same request twice has one effect. `x-idempotency` is read too.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX},
-                "example": "payment-001",
-            },
+            headers=_HEADERS,
+            path_parameters={"payment_id": _PAYMENT_PARAMETER},
+            once_parameter=_KEY_PARAMETER,
             operations=_OPERATIONS,
             errors=_errors(),
             problems={kind: kind.value for kind in ProblemKind},
