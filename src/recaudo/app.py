@@ -27,18 +27,20 @@ from recaudo.dialects.onepay import openapi as onepay_openapi
 from recaudo.dialects.onepay.dialect import OnePay
 from recaudo.dialects.recaudo import openapi as own_openapi
 from recaudo.dialects.recaudo.dialect import Own
-from recaudo.edge.api import Api
+from recaudo.edge.api import BODY_BYTES_MAX, Api
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.docs_page import documents
-from recaudo.edge.http import Receive, Reply, Scope, Send, header, send_reply
+from recaudo.edge.http import Receive, Reply, Scope, Send, header, read_body, send_reply
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import Observer, configure_logging, new_request_id
+from recaudo.edge.problems import Problem
 from recaudo.gateways.sandbox import Sandbox
 from recaudo.store.database import Database, DatabaseAwayError
 from recaudo.store.due import oldest_due
 from recaudo.store.writer import Writer
 from recaudo.system import RandomIds, SystemClock
 from recaudo.usecases.core import Core
+from recaudo.usecases.turns import Turns
 from recaudo.web.site import make_site
 from recaudo.worker import loops
 
@@ -52,13 +54,26 @@ _NEUTRAL_401 = (
     b'\'Authorization: Basic <base64(clave:)>\' (Treli).","code_name":"unauthenticated"}'
 )
 
+_NEUTRAL_413 = b'{"message":"El cuerpo supera el l\xc3\xadmite de 1 MiB.","code_name":"body_too_large"}'
+_NEUTRAL_CHALLENGES = (
+    ("WWW-Authenticate", 'Bearer realm="recaudo"'),
+    ("WWW-Authenticate", 'Basic realm="recaudo", charset="UTF-8"'),
+)
+
 _log: Any = structlog.get_logger("recaudo.app")
 
 
 def make_core(database: Database) -> Core:
     """The use cases' parts, over an open database."""
     gateways = {gateway.name: gateway for gateway in (Sandbox(),)}
-    return Core(database=database, writer=Writer(database), clock=SystemClock(), ids=RandomIds(), gateways=gateways)
+    return Core(
+        database=database,
+        writer=Writer(database),
+        turns=Turns(),
+        clock=SystemClock(),
+        ids=RandomIds(),
+        gateways=gateways,
+    )
 
 
 def create() -> "Application":
@@ -116,11 +131,12 @@ class Application:
             assert self._onepay is not None, "the lifespan opens everything"
             await self._onepay(scope, receive, send, path=path)
             return
-        headers = [
-            ("WWW-Authenticate", 'Bearer realm="recaudo"'),
-            ("WWW-Authenticate", 'Basic realm="recaudo", charset="UTF-8"'),
-        ]
-        reply = Reply(status=401, body=_NEUTRAL_401, headers=headers)
+        try:
+            # Size is checked first, and who still sends when the connection closes never reads the answer.
+            await read_body(scope, receive, bytes_max=BODY_BYTES_MAX)
+            reply = Reply(status=401, body=_NEUTRAL_401, headers=_NEUTRAL_CHALLENGES)
+        except Problem as problem:
+            reply = Reply(status=413, body=_NEUTRAL_413, headers=problem.headers)
         await send_reply(send, reply, request_id=new_request_id(), head=scope["method"] == "HEAD")
 
     async def _document(self, scope: Scope, send: Send, reply: Reply) -> None:

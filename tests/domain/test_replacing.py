@@ -46,15 +46,23 @@ def test_it_keeps_the_fields_that_were_not_sent_and_the_creation():
     life = an_invoice(100, name="Plan", reference="1060500333", due_on=date(2025, 10, 31))
     before = life.invoice
     life.later(minutes=19)
-    life.replace(due_on=None)
+    life.replace(name="Plan nuevo")
     after = life.invoice
-    assert (after.id, after.created_at, after.name, after.reference) == (
+    assert (after.name, after.updated_at) == ("Plan nuevo", life.now)
+    assert (after.id, after.created_at, after.reference, after.due_on) == (
         before.id,
         before.created_at,
-        before.name,
         before.reference,
+        before.due_on,
     )
-    assert (after.due_on, life.current.due_on, after.updated_at) == (None, None, life.now)
+
+
+@pytest.mark.parametrize("due_on", [date(2025, 11, 30), None])
+def test_the_new_collection_has_the_new_due_day_and_is_made_now(due_on: date | None):
+    life = an_invoice(100, due_on=date(2025, 10, 31))
+    life.later(minutes=19)
+    life.replace(due_on=due_on)
+    assert (life.current.due_on, life.current.created_at) == (due_on, life.now)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from babel.numbers import get_currency_precision
 from hypothesis import assume, given, strategies as st
 
 from recaudo.domain.money import AMOUNT_MINOR_MAX, DECIMALS, from_units, label, minor_per_unit, read_typed, to_units
@@ -33,6 +34,11 @@ TYPED = [
     ("1.234.567,89", 123456789),
 ]
 REFUSED = ["50,000", "50.00", "5.0000", "1.23.456", "50000.50", "-1", "1e5", ""]
+
+
+@pytest.mark.parametrize("currency", sorted(DECIMALS))
+def test_a_currency_has_the_decimals_of_the_unicode_tables(currency: str):
+    assert DECIMALS[currency] == get_currency_precision(currency)
 
 
 @pytest.mark.parametrize(("amount_minor", "text"), LABELS)

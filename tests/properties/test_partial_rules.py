@@ -1,6 +1,7 @@
 """Which part of a balance may be paid (OnePay spec 9.2), against the rule in words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 
 import pytest
 from hypothesis import given, strategies as st
@@ -40,6 +41,21 @@ def as_set(allowed: Allowed) -> set[int]:
     return {amount for amount in range(-1, 3 * AMOUNT_MAX) if amount in allowed}
 
 
+def small_rules() -> Iterator[PartialRule]:
+    """Every rule of up to eight pesos in up to three parts."""
+    for min_minor in range(1, 9):
+        for max_minor in (None, *range(min_minor, 9)):
+            for parts_max in (1, 2, 3):
+                yield PartialRule(min_minor=min_minor, max_minor=max_minor, parts_max=parts_max)
+
+
+def test_every_small_rule_allows_what_its_words_say():
+    for rule, balance, parts_paid in product(small_rules(), range(1, 18), range(4)):
+        allowed = allowed_parts(rule, balance_minor=balance, parts_paid=parts_paid)
+        amounts = {amount for amount in range(20) if amount in allowed}
+        assert amounts == in_words(rule, balance=balance, parts_paid=parts_paid), (rule, balance, parts_paid)
+
+
 @given(st.none() | rules(), st.integers(1, AMOUNT_MAX), st.integers(0, 7))
 def test_the_allowed_amounts_are_those_of_the_rule_in_words(rule: PartialRule | None, balance: int, parts_paid: int):
     allowed = allowed_parts(rule, balance_minor=balance, parts_paid=parts_paid)
@@ -76,6 +92,12 @@ def test_the_thriftiest_and_the_most_generous_payer_both_finish_in_time(
         balance -= choose(as_set(allowed_parts(rule, balance_minor=balance, parts_paid=parts)))
         parts += 1
     assert parts <= rule.parts_max
+
+
+def test_without_a_number_of_parts_there_may_be_twenty():
+    rule = PartialRule(min_minor=1)
+    assert allowed_parts(rule, balance_minor=100, parts_paid=18).low_minor == 1
+    assert allowed_parts(rule, balance_minor=100, parts_paid=19) == Allowed(100, whole=True)
 
 
 # OnePay spec 9.2, the example: amount 100.000, smallest 20.000, largest 60.000, three parts.

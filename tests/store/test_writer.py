@@ -284,6 +284,21 @@ async def test_a_duplicate_waits_for_the_first_in_another_process_and_replays_it
     assert len({o.answer for o in outcomes}) == 1
 
 
+async def test_a_duplicate_in_another_process_is_replayed_and_never_told_that_its_number_is_taken(
+    core: Core, account: Account, database_url: str
+) -> None:
+    """Its writer looks before it writes, while the first request with the key commits."""
+    async with core_on(database_url) as other:
+        for i in range(150):
+            for own in (core, other):
+                own.writer._look_first = True
+            outcomes = await all_of(
+                create(own, account, bill(origin_id=str(i)), key=f"k{i}") for own in (core, other, core)
+            )
+            assert {type(o) for o in outcomes} == {Done}, outcomes
+            assert sorted(o.replayed for o in outcomes) == [False, True, True]
+
+
 async def test_when_the_first_fails_the_duplicate_that_waited_for_it_runs(
     core: Core, account: Account, database_url: str
 ) -> None:

@@ -18,9 +18,11 @@ class RateLimiter:
         if per_second <= 0:
             return 0
         tokens, at_s = self._buckets.get(key, (burst, monotonic_s))
-        tokens = min(burst, tokens + (monotonic_s - at_s) * per_second)
+        # Requests that began together come here in any order: time never runs backwards in a bucket.
+        now_s = max(at_s, monotonic_s)
+        tokens = min(burst, tokens + (now_s - at_s) * per_second)
         wait_s = 0 if tokens >= 1 else max(1, math.ceil((1 - tokens) / per_second))
-        self._buckets[key] = (tokens if wait_s else tokens - 1, monotonic_s)
+        self._buckets[key] = (tokens if wait_s else tokens - 1, now_s)
         self._buckets.move_to_end(key)
         if len(self._buckets) > BUCKETS_MAX:
             self._buckets.popitem(last=False)

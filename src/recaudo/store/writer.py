@@ -152,15 +152,16 @@ async def write_many(
 async def _look(
     connection: Connection, creations: Sequence[Creation], indices: Sequence[int]
 ) -> dict[int, Outcome | Exception]:
-    """What is already known about these creations: an answer under their key, or an invoice with their origin."""
+    """What is already known about these creations: an answer under their key, or an invoice with their origin.
+
+    The keys are looked up last, and count first: whoever took the origin may be the first request with the same key.
+    """
+    origins = {i: key for i in indices if (key := origin_key(creations[i].change.invoice)) is not None}
+    taken = await find_origins(connection, list(origins.values())) if origins else {}
     keys = {i: key for i in indices if (key := _idempotency_key(creations[i])) is not None}
     known = await idempotency.find_many(connection, list(keys.values())) if keys else {}
-    found: dict[int, Outcome | Exception] = {i: Replayed(known[key]) for i, key in keys.items() if key in known}
-    origins = {
-        i: key for i in indices if i not in found and (key := origin_key(creations[i].change.invoice)) is not None
-    }
-    taken = await find_origins(connection, list(origins.values())) if origins else {}
-    found.update({i: OriginTaken(taken[key]) for i, key in origins.items() if key in taken})
+    found: dict[int, Outcome | Exception] = {i: OriginTaken(taken[key]) for i, key in origins.items() if key in taken}
+    found.update({i: Replayed(known[key]) for i, key in keys.items() if key in known})
     return found
 
 

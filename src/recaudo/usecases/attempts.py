@@ -63,7 +63,7 @@ async def start(core: Core, account: Account, command: StartAttempt) -> Attempt:
         return attempt
     gateway = core.gateways[attempt.gateway]
     answer = await gateway.start(attempt, await _context(core, account, attempt))
-    return await _conclude(core, account, attempt.id, answer)
+    return await _conclude(core, account, attempt, answer)
 
 
 async def ask(core: Core, account: Account, attempt_id: UUID) -> Attempt:
@@ -73,7 +73,7 @@ async def ask(core: Core, account: Account, attempt_id: UUID) -> Attempt:
     if attempt is None:
         raise NotFoundError
     answer = await core.gateways[attempt.gateway].ask(attempt, await _context(core, account, attempt))
-    return await _conclude(core, account, attempt_id, answer)
+    return await _conclude(core, account, attempt, answer)
 
 
 def next_ask(attempt: Attempt, now: datetime) -> datetime:
@@ -86,28 +86,23 @@ async def _prepare(core: Core, account: Account, command: StartAttempt) -> tuple
     """Save the attempt before anything leaves the house; says whether this call made it."""
     async with core.database.connection() as connection:
         collection = await cases.find_collection(connection, account.id, command.collection_id)
-        known = await cases.find_attempt_by_once_key(connection, account.id, command.collection_id, command.once_key)
     if collection is None:
         raise NotFoundError
-    if known is not None:
-        return known, False
-    for _ in range(TRIES_MAX):
+    for _ in range(TRIES_MAX - 1):
         try:
-            return await _insert(core, account, command, collection.invoice_id), True
+            return await _insert(core, account, command, collection.invoice_id)
         except (StaleVersionError, TakenError):
-            async with core.database.connection() as connection:
-                known = await cases.find_attempt_by_once_key(
-                    connection, account.id, command.collection_id, command.once_key
-                )
-            if known is not None:
-                return known, False
-    raise StaleVersionError(str(collection.invoice_id))
+            continue
+    return await _insert(core, account, command, collection.invoice_id)
 
 
-async def _insert(core: Core, account: Account, command: StartAttempt, invoice_id: UUID) -> Attempt:
-    async with core.database.transaction() as connection:
-        invoice = await cases.lock_invoice(connection, account.id, invoice_id)
+async def _insert(core: Core, account: Account, command: StartAttempt, invoice_id: UUID) -> tuple[Attempt, bool]:
+    async with core.locked(account, invoice_id) as (connection, invoice):
         assert invoice is not None, "invoices are never deleted"
+        # Looked for under the lock: a double click must find the attempt of the first, not what it left to pay.
+        known = await cases.find_attempt_by_once_key(connection, account.id, command.collection_id, command.once_key)
+        if known is not None:
+            return known, False
         offered = offered_methods(core, account, invoice.allows)
         if not any(g.name == command.gateway and m.id == command.method for g, m in offered):
             raise GatewayNotAllowedError(f"{command.gateway}/{command.method}")
@@ -134,7 +129,7 @@ async def _insert(core: Core, account: Account, command: StartAttempt, invoice_i
         bounds = (account.amount_min_minor, account.amount_max_minor)
         change = attempting.start(case, attempt, moment, open_bounds_minor=bounds, again=command.again)
         await door.save(connection, change, clock_shift=account.clock_shift)
-    return attempt
+    return attempt, True
 
 
 async def _context(core: Core, account: Account, attempt: Attempt) -> GatewayContext:
@@ -146,23 +141,20 @@ async def _context(core: Core, account: Account, attempt: Attempt) -> GatewayCon
     return GatewayContext(account=account, invoice=invoice, collection=collection, now=core.now(account))
 
 
-async def _conclude(core: Core, account: Account, attempt_id: UUID, answer: Answer) -> Attempt:
+async def _conclude(core: Core, account: Account, about: Attempt, answer: Answer) -> Attempt:
     """Apply an answer to the attempt as it is now, under the invoice's lock."""
     for _ in range(TRIES_MAX - 1):
         try:
-            return await _conclude_once(core, account, attempt_id, answer)
+            return await _conclude_once(core, account, about, answer)
         except (StaleVersionError, TakenError):
             continue
-    return await _conclude_once(core, account, attempt_id, answer)
+    return await _conclude_once(core, account, about, answer)
 
 
-async def _conclude_once(core: Core, account: Account, attempt_id: UUID, answer: Answer) -> Attempt:
-    async with core.database.transaction() as connection:
-        unlocked = await cases.find_attempt(connection, account.id, attempt_id)
-        assert unlocked is not None, "attempts are never deleted"
-        invoice = await cases.lock_invoice(connection, account.id, unlocked.invoice_id)
+async def _conclude_once(core: Core, account: Account, about: Attempt, answer: Answer) -> Attempt:
+    async with core.locked(account, about.invoice_id) as (connection, invoice):
         assert invoice is not None, "invoices are never deleted"
-        attempt = await cases.find_attempt(connection, account.id, attempt_id)
+        attempt = await cases.find_attempt(connection, account.id, about.id)
         assert attempt is not None, "attempts are never deleted"
         case = await cases.load_case(connection, invoice, also=attempt.collection_id)
         moment = core.moment(account)

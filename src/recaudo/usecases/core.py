@@ -1,6 +1,7 @@
 """The parts that use cases work with, and the one way in which they change an existing invoice."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 from functools import partial
 from uuid import UUID
@@ -9,12 +10,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from recaudo.domain.changes import Change, Moment
-from recaudo.domain.model import Account, Case, Customer
+from recaudo.domain.model import Account, Case, Customer, Invoice
 from recaudo.store import cases, door, idempotency
 from recaudo.store.database import Connection, Database, StaleVersionError
 from recaudo.store.door import Remembered, TakenError
 from recaudo.store.writer import Writer
 from recaudo.usecases.ports import Clock, Gateway, Ids
+from recaudo.usecases.turns import Turns
 
 # A decision is repeated when somebody else changed the invoice in between; the row lock makes that rare.
 TRIES_MAX = 3
@@ -25,6 +27,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
 
     database: Database
     writer: Writer
+    turns: Turns
     clock: Clock
     ids: Ids
     gateways: Mapping[str, Gateway]
@@ -41,6 +44,15 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
         """Time and chance for one decision."""
         now = self.now(account)
         return Moment(now, partial(self.ids.new, now))
+
+    @asynccontextmanager
+    async def locked(self, account: Account, invoice_id: UUID) -> AsyncGenerator[tuple[Connection, Invoice | None]]:
+        """One transaction with the invoice under its lock; None when the account has no such invoice.
+
+        Raises LockTimeoutError when the invoice stays locked.
+        """
+        async with self.turns.of(account.id, invoice_id), self.database.transaction() as connection:
+            yield connection, await cases.lock_invoice(connection, account.id, invoice_id)
 
 
 class Once(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,8 +164,7 @@ async def _change_once(
     about: UUID | None,
     customer: NewCustomer | None,
 ) -> Done:
-    async with core.database.transaction() as connection:
-        invoice = await cases.lock_invoice(connection, account.id, invoice_id)
+    async with core.locked(account, invoice_id) as (connection, invoice):
         known = await _find_known(connection, account, once)
         if known is not None and once is not None:
             return replay(once, known)

@@ -60,10 +60,13 @@ async def register(
     status, answer = respond(customer)
     remembered = None if once is None else once.remembered(account, status, answer, moment.now)
     for _ in range(TRIES_MAX):
+        existing_id = await _with_same_document(core, customer)
+        # The key after the document: whoever took the document may be the first request with this key.
         known = await replay_if_known(core, account, once)
         if known is not None:
             return known
-        await _check_document(core, customer)
+        if existing_id is not None:
+            raise DocumentTakenError(existing_id)
         try:
             async with core.database.connection() as connection:
                 await door.remember(connection, remembered, customer=customer)
@@ -79,12 +82,10 @@ async def exists(core: Core, account: Account, customer_id: UUID) -> bool:
         return await customers.find_customer(connection, account.id, customer_id) is not None
 
 
-async def _check_document(core: Core, customer: Customer) -> None:
+async def _with_same_document(core: Core, customer: Customer) -> UUID | None:
     if not customer.document_bound or customer.document_type is None or customer.document_number is None:
-        return
+        return None
     async with core.database.connection() as connection:
-        existing_id = await customers.find_by_document(
+        return await customers.find_by_document(
             connection, customer.account_id, customer.document_type, customer.document_number
         )
-    if existing_id is not None:
-        raise DocumentTakenError(existing_id)

@@ -106,22 +106,22 @@ class Site:
 
 
 @get("/payment/{payment_id:str}")
-async def show_payment(request: Req, payment_id: str, state: State) -> Response[str]:
+async def show_payment(request: Req, state: State) -> Response[str]:
     """The page of one request to pay."""
     site: Site = state.site
     site.limit(request, limits.VIEWS)
-    shown = await _load(site, payment_id)
+    shown = await _load(site, request)
     visitor = site.visitor(request)
     handed_off = payer.hand_off(site.core, shown, visitor) if visitor.waited else None
     return _html(handed_off or render_payment(payer.page(site.core, shown, visitor)))
 
 
 @post("/payment/{payment_id:str}", status_code=200)
-async def pay(request: Req, payment_id: str, state: State) -> Response[str] | Redirect:
+async def pay(request: Req, state: State) -> Response[str] | Redirect:
     """The form of that page. The answer to a payment is a look at the page, never a page to post again."""
     site: Site = state.site
     site.limit(request, limits.VIEWS)
-    shown = await _load(site, payment_id)
+    shown = await _load(site, request)
     site.limit(request, limits.POSTS, shown.path)
     form = await _form(request)
     visitor = site.visitor(request, form)
@@ -130,20 +130,20 @@ async def pay(request: Req, payment_id: str, state: State) -> Response[str] | Re
 
 
 @get(["/{slug:str}", "/{slug:str}/test"])
-async def show_portal(request: Req, slug: str, state: State) -> Response[str]:
+async def show_portal(request: Req, state: State) -> Response[str]:
     """A merchant's portal."""
     site: Site = state.site
     site.limit(request, limits.VIEWS)
-    account, merchant = await _find_portal(site, request, slug)
+    account, merchant = await _find_portal(site, request)
     return _html(render_portal(portal.page(account, merchant, site.visitor(request))))
 
 
 @post(["/{slug:str}", "/{slug:str}/test"], status_code=200)
-async def search_portal(request: Req, slug: str, state: State) -> Response[str]:
+async def search_portal(request: Req, state: State) -> Response[str]:
     """Look something up in a portal."""
     site: Site = state.site
     site.limit(request, limits.VIEWS)
-    account, merchant = await _find_portal(site, request, slug)
+    account, merchant = await _find_portal(site, request)
     form = await _form(request)
     visitor = site.visitor(request, form)
     query = form.get(FormField.QUERY, "").strip()
@@ -157,9 +157,9 @@ async def search_portal(request: Req, slug: str, state: State) -> Response[str]:
 
 
 @get(STATIC_PREFIX + "{name:str}", exclude_from_csrf=True)
-async def static_file(request: Req, name: str) -> Response[bytes]:
+async def static_file(request: Req) -> Response[bytes]:
     """Styles, script and icon, under names that change with their content."""
-    found = static_files().get(name)
+    found = static_files().get(request.path_params["name"])
     if found is None:
         raise NotFoundException
     if "gzip" in request.headers.get("accept-encoding", ""):
@@ -200,16 +200,17 @@ def make_site(
     return Front(pages, observer=observer, is_https=is_https)
 
 
-async def _load(site: Site, payment_id: str) -> payer.Shown:
+async def _load(site: Site, request: Req) -> payer.Shown:
+    payment_id: str = request.path_params["payment_id"]
     shown = await payer.load(site.core, UUID(payment_id)) if _ID.fullmatch(payment_id) else None
     if shown is None:
         raise NotFoundException
     return shown
 
 
-async def _find_portal(site: Site, request: Req, slug: str) -> tuple[Account, Merchant]:
+async def _find_portal(site: Site, request: Req) -> tuple[Account, Merchant]:
     # Addresses are typed from paper as well, and some keyboards begin with a capital.
-    slug = slug.lower()
+    slug = request.path_params["slug"].lower()
     is_test = "/" in request.url.path.strip("/")
     found = await portal.find(site.core, slug, is_test=is_test) if _SLUG.fullmatch(slug) else None
     if found is None:

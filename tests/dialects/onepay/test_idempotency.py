@@ -464,7 +464,7 @@ async def test_a_duplicate_that_waited_too_long_is_told_to_come_back(world: Worl
 
     merchant = await world.merchant()
     dialect = OnePay(world.core)
-    names = {"operation_id": "x", "summary": "x", "tag": "invoices"}
+    names: dict[str, Any] = {"operation_id": "x", "summary": "x", "tag": "invoices"}
     dialect.router = Router([Route(method="DELETE", path="/x", handler=locked, body="none", once="optional", **names)])
     api = Api(
         dialect,

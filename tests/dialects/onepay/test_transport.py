@@ -589,6 +589,14 @@ async def test_size_comes_before_authentication(world: World) -> None:
         refusal(answer, "body_too_large")
 
 
+async def test_size_comes_before_the_question_which_dialect_it_is(world: World) -> None:
+    for _ in range(5):
+        answer = await ask(world, "POST", "/v1/invoices", {}, BytesIO(b" " * 4 * MEBIBYTE))
+        assert (answer.status, answer.json["code_name"], "code" in answer.json) == (413, "body_too_large", False)
+        answer = await ask(world, "POST", "/v1/invoices", {}, b" " * (MEBIBYTE // 2))
+        assert (answer.status, answer.json["code_name"], "code" in answer.json) == (401, "unauthenticated", False)
+
+
 async def test_authentication_comes_before_the_path(world: World) -> None:
     for mount in ("/v1", "/onepay/v1"):
         refusal(await ask(world, "GET", f"{mount}/nothing", {"Authorization": "Bearer nobody"}), "unauthenticated")
