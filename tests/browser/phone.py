@@ -60,6 +60,11 @@ class Phone:
         """Which page this is."""
         return await self.tab.locator("main").get_attribute("data-page") or ""
 
+    async def hear_from_bank(self) -> None:
+        """Look for a bank's answer. With scripts the page does so by itself; without them too, but after a while."""
+        if not self.scripts:
+            await self.tab.get_by_role("link", name="Actualizar ahora").click()
+
     async def wait_for(self, page: str) -> None:
         """Wait until the tab shows this page by itself."""
         await self.tab.locator(f"main[data-page={page}]").wait_for(timeout=25_000)

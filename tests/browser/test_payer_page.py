@@ -82,6 +82,7 @@ async def test_a_pending_payment_shows_its_answer_by_itself(phone: Phone, client
     assert "No pague otra vez" in await phone.words()
     await client.advance_clock(seconds=60)
     await world.drain()
+    await phone.hear_from_bank()
     await phone.wait_for("payment-paid")
     assert await status_of(client, invoice) == "approved"
 
@@ -226,6 +227,7 @@ async def test_a_payment_under_way_when_the_charge_is_replaced_is_not_forgotten(
     assert "Todavía se está confirmando un pago de $ 50.000" in words
     await client.advance_clock(hours=1)
     await world.drain()
+    await phone.hear_from_bank()
     await phone.wait_for("payment-paid")
 
 
@@ -369,6 +371,7 @@ async def test_after_paying_the_browser_goes_back_to_the_merchant(
             await phone.wait_for("payment-in_progress")
             await client.advance_clock(seconds=60)
             await world.drain()
+            await phone.hear_from_bank()
         await phone.tab.wait_for_url(f"{address}?*", timeout=25_000)
         assert parse_qs(urlsplit(asked[0]).query) == {
             "pedido": ["7"],

@@ -303,4 +303,4 @@ class LifeOfAnInvoice(RuleBasedStateMachine):
 
 
 TestLifeOfAnInvoice = LifeOfAnInvoice.TestCase
-TestLifeOfAnInvoice.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestLifeOfAnInvoice.settings = settings(max_examples=200, stateful_step_count=30)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from recaudo.domain.attempting import Fact, FactState
 from recaudo.domain.changes import Books
@@ -121,6 +121,7 @@ STORIES = [
 
 
 @pytest.mark.parametrize("story", STORIES)
+@settings(max_examples=70)
 @given(shuffled_reports())
 def test_every_order_ends_in_the_same_states_sums_and_receipts(story: Callable[[], Story], reports: Shuffled):
     one, other = (_told(story, answers) for answers in reports)
@@ -129,6 +130,7 @@ def test_every_order_ends_in_the_same_states_sums_and_receipts(story: Callable[[
 
 
 @pytest.mark.parametrize("story", STORIES)
+@settings(max_examples=70)
 @given(shuffled_reports())
 def test_an_attempt_ends_in_the_best_state_of_its_transactions(story: Callable[[], Story], reports: Shuffled):
     life, attempts = story()
@@ -139,6 +141,7 @@ def test_an_attempt_ends_in_the_best_state_of_its_transactions(story: Callable[[
 
 
 @pytest.mark.parametrize("story", STORIES)
+@settings(max_examples=70)
 @given(shuffled_reports())
 def test_every_approved_transaction_is_booked_once_and_the_excess_is_credit(
     story: Callable[[], Story], reports: Shuffled

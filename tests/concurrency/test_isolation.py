@@ -1,0 +1,313 @@
+"""A tenant sees and changes only its own: every route of every dialect is tried with a stranger's key.
+
+The routes are read from the routers' own tables, so that a new one is tried without a word here. The strangers are
+another merchant, and the live account of the same merchant.
+"""
+
+import asyncio
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+import recaudo.dialects
+from recaudo.edge.auth import TEST_CACHE_S, Authenticator
+from recaudo.edge.routing import Route
+from recaudo.store import views
+from recaudo.store.accounts import insert_key
+from recaudo.usecases.core import Core
+from tests.world import Answer, Client, World
+
+# Where each dialect is reached whatever the scheme of the Authorization header.
+MOUNTS = {"onepay": "/onepay/v1", "recaudo": "/recaudo/v1"}
+
+# Bodies with which an owner would succeed, by operation; any other needs none.
+BODIES: dict[str, dict[str, Any]] = {
+    "updateInvoice": {"name": "Un nombre nuevo", "amount": 60000},
+    "patchInvoice": {"name": "Un nombre nuevo", "amount": 60000},
+    "payInSandbox": {"amount": 20000},
+}
+# Operations that only test accounts have: a live key is told so before anything is looked for.
+TEST_ACCOUNTS_ONLY = {"payInSandbox"}
+ONCE = "the owner's own key"
+
+
+def all_routes(core: Core) -> list[tuple[str, Route]]:
+    """Every route of every dialect, with its mount."""
+    found: list[tuple[str, Route]] = []
+    for name, mount in MOUNTS.items():
+        module = importlib.import_module(f"recaudo.dialects.{name}.routes")
+        parts = {"core": core, "authenticator": Authenticator(core.database)}
+        operations = module.Operations(*(parts[p] for p in inspect.signature(module.Operations).parameters))
+        found += [(mount, route) for route in module.routes(operations)]
+    return found
+
+
+class Owner:
+    """A test account with one of everything."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.ids: dict[str, list[str]] = {}
+
+    async def set_up(self) -> None:
+        made = await self.client.post("/v1/invoices", INVOICE, once=ONCE)
+        replaced = await self.client.put(f"/v1/invoices/{made.json['id']}", {"amount": 50000}, once=ONCE)
+        old, new = made.json["payment"]["id"], replaced.json["payment"]["id"]
+        paid = await self.client.pay(new, amount=20000)
+        customer = await self.client.post("/v1/customers", CUSTOMER, once=ONCE)
+        assert (made.status, replaced.status, customer.status) == (201, 200, 201), customer.json
+        self.ids = {
+            "invoice_id": [made.json["id"]],
+            "payment_id": [new, old],
+            "intent_id": [paid["payment_intent_id"]],
+            "customer_id": [customer.json["id"]],
+        }
+
+    def paths(self, route: Route) -> list[str]:
+        """The route's path with each of the owner's ids."""
+        names = re.findall(r"{(\w+)}", route.path)
+        assert len(names) <= 1, f"{route.path}: say here how to fill several placeholders"
+        if not names:
+            return []
+        assert names[0] in self.ids, f"{route.path}: make an object for {{{names[0]}}} in set_up, so that it is tried"
+        return [route.path.replace(f"{{{names[0]}}}", id_) for id_ in self.ids[names[0]]]
+
+
+INVOICE = {
+    "reference": "1060500333",
+    "provider": "biller",
+    "provider_id": "987654",
+    "amount": 50000,
+    "name": "Internet plan - Octubre",
+    "phone": "+573167591030",
+    "partial_payment_config": {"min_amount": 20000},
+}
+CUSTOMER = {
+    "user_type": "natural",
+    "first_name": "Ana",
+    "last_name": "Ruiz",
+    "email": "ana@ejemplo.com",
+    "phone": "+573167591030",
+    "document_type": "CC",
+    "document_number": "1060500333",
+}
+
+
+@pytest.fixture
+async def owner(client: Client) -> Owner:
+    made = Owner(client)
+    await made.set_up()
+    return made
+
+
+@pytest.fixture
+async def strangers(world: World, owner: Owner) -> list[Client]:
+    """Another merchant's test and live keys, and the live key of the owner's own merchant."""
+    return [await world.merchant(), await world.merchant(live=True), await sibling(world, owner.client)]
+
+
+async def sibling(world: World, client: Client) -> Client:
+    """The live account of the same merchant, opened with a key of its own."""
+    (row,) = await world.rows(
+        """
+        SELECT live.id FROM account mine JOIN account live USING (merchant_id)
+        WHERE mine.id = $1 AND NOT live.is_test
+        """,
+        client.account_id,
+    )
+    key, core = f"sk_live_{uuid4().hex}", world.core
+    async with core.database.connection() as connection:
+        await insert_key(connection, account_id=row["id"], key_id=uuid4(), kind="secret", key=key, at=core.clock.now())
+    return Client(client.session, client.base_url, key, row["id"], client.slug)
+
+
+async def everything_of(world: World, client: Client) -> dict[str, Any]:
+    """Every row of an account, in every table that has accounts."""
+    tables = await world.rows(
+        "SELECT table_name AS name FROM information_schema.columns "
+        "WHERE table_schema = 'public' AND column_name = 'account_id' ORDER BY 1"
+    )
+    found = {
+        t["name"]: await world.rows(
+            f"SELECT to_jsonb(t)::text AS row FROM {t['name']} t WHERE account_id = $1 ORDER BY 1", client.account_id
+        )
+        for t in tables
+    }
+    assert {"invoice", "collection", "attempt", "receipt", "transfer", "event", "customer"} <= set(found)
+    rows = {name: [r["row"] for r in values] for name, values in found.items()}
+    return {**rows, "account": await world.account(client.account_id)}
+
+
+def test_every_dialect_is_tried() -> None:
+    assert {m.name for m in pkgutil.iter_modules(recaudo.dialects.__path__)} == set(MOUNTS)
+
+
+async def test_a_stranger_finds_nothing_at_any_route_and_changes_nothing(
+    world: World, owner: Owner, strangers: Sequence[Client]
+) -> None:
+    before = await everything_of(world, owner.client)
+    tried = 0
+    for mount, route in all_routes(world.core):
+        for path in owner.paths(route):
+            for stranger in strangers:
+                for once in (None, ONCE):
+                    answer = await knock(stranger, route, mount + path, once)
+                    assert_not_found(answer, route, await world.account(stranger.account_id))
+                    tried += 1
+    assert tried >= 6 * 13, "the routes of the first version at least"
+    assert await everything_of(world, owner.client) == before
+
+
+async def knock(client: Client, route: Route, path: str, once: str | None) -> Answer:
+    """What the owner would send. With the owner's own idempotency key too: it must not replay the owner's answer."""
+    body = BODIES.get(route.operation_id, {}) if route.body != "none" else None
+    return await client.call(route.method, path, body, once=once if route.once != "none" else None)
+
+
+def assert_not_found(answer: Answer, route: Route, account: Any) -> None:
+    what = f"{route.method} {route.path}: {answer.status} {answer.body!r}"
+    if route.operation_id in TEST_ACCOUNTS_ONLY and not account.is_test:
+        assert answer.status == 403, what
+        return
+    assert answer.status == 404, what
+    assert "not_found" in {answer.json.get("code_name"), answer.json.get("code")}, what
+    assert "Idempotent-Replayed" not in answer.headers, what
+
+
+async def test_the_same_requests_succeed_for_the_owner(world: World, owner: Owner) -> None:
+    """Otherwise the 404s above would prove nothing."""
+    unlike = {404}
+    for mount, route in all_routes(world.core):
+        for path in owner.paths(route):
+            if route.method == "DELETE":
+                continue
+            answer = await knock(owner.client, route, mount + path, None)
+            assert answer.status not in unlike, f"{route.method} {route.path}: {answer.json}"
+    for mount, route in all_routes(world.core):
+        if route.method == "DELETE":
+            for path in owner.paths(route):
+                answer = await knock(owner.client, route, mount + path, None)
+                assert answer.status in {204, 409}, f"{route.method} {route.path}: {answer.json}"
+
+
+async def test_lists_never_show_rows_of_others_however_they_are_filtered(
+    world: World, owner: Owner, strangers: Sequence[Client]
+) -> None:
+    ids = [id_ for values in owner.ids.values() for id_ in values]
+    filters = [
+        "",
+        *(f"filter[id]={id_}" for id_ in ids),
+        "filter[reference]=1060500333",
+        "filter[provider]=biller",
+        "filter[provider_id]=987654",
+        "filter[external_id]=987654",
+        "filter[document_number]=1060500333",
+        "filter[email]=ana@ejemplo.com",
+        "filter[phone]=%2B573167591030",
+    ]
+    lists = [
+        (mount, route)
+        for mount, route in all_routes(world.core)
+        if route.method == "GET" and not owner.paths(route) and route.tag != "clock"
+    ]
+    assert len(lists) >= 4
+    for mount, route in lists:
+        own = await owner.client.get(mount + route.path)
+        assert own.json["total"] >= 1, f"{route.path}: the owner's own list must not be empty"
+        for stranger in strangers:
+            for text in filters:
+                answer = await stranger.get(f"{mount}{route.path}?{text}")
+                if answer.status == 400:
+                    continue  # this list has no such filter
+                assert answer.status == 200, answer.json
+                assert (answer.json["total"], answer.json["data"]) == (0, []), f"{route.path}?{text}"
+
+
+async def test_a_stranger_cannot_tie_anything_to_a_customer_of_another(
+    owner: Owner, strangers: Sequence[Client]
+) -> None:
+    (customer_id,) = owner.ids["customer_id"]
+    for stranger in strangers:
+        for made_up in (customer_id, str(uuid4())):
+            payment = await stranger.post("/v1/payments", {"title": "Cuota", "amount": 50000, "customer_id": made_up})
+            related = await stranger.post(
+                "/v1/customers", {**CUSTOMER, "document_number": "52000111", "related_to": made_up}
+            )
+            assert (payment.status, related.status) == (422, 422), (payment.json, related.json)
+            assert customer_id not in str(payment.json["message"])
+
+
+async def test_names_and_keys_of_one_tenant_are_free_in_another(owner: Owner, strangers: Sequence[Client]) -> None:
+    """The same idempotency key, invoice number, document and reference: nobody is in anybody's way."""
+    for stranger in strangers:
+        invoice = await stranger.post("/v1/invoices", INVOICE, once=ONCE)
+        customer = await stranger.post("/v1/customers", CUSTOMER, once=ONCE)
+        assert (invoice.status, customer.status) == (201, 201), (invoice.json, customer.json)
+        assert "Idempotent-Replayed" not in invoice.headers
+        assert invoice.json["id"] not in owner.ids["invoice_id"]
+        assert customer.json["id"] not in owner.ids["customer_id"]
+        assert (await stranger.get("/v1/invoices")).json["total"] == 1
+
+
+async def test_moving_a_clock_moves_nobody_elses(world: World, owner: Owner) -> None:
+    stranger = await world.merchant()
+    await owner.client.post(
+        "/v1/payments", {"title": "Cuota", "amount": 50000, "expiration_date": "2099-12-31T00:00:00Z"}
+    )
+    before = await everything_of(world, owner.client)
+    await stranger.advance_clock(days=30)
+    await world.drain()
+    assert await everything_of(world, owner.client) == before
+
+
+async def test_a_live_key_cannot_move_the_clock(strangers: Sequence[Client]) -> None:
+    for stranger in strangers[1:]:
+        answer = await stranger.call("PUT", "/recaudo/v1/clock", {"advance_seconds": 60})
+        assert answer.status == 403, answer.json
+
+
+async def test_what_a_payer_types_in_a_portal_finds_only_that_account(
+    world: World, owner: Owner, strangers: Sequence[Client]
+) -> None:
+    async with world.core.database.connection() as connection:
+        assert await views.find_payable(connection, owner.client.account_id, "1060500333")
+        for stranger in strangers:
+            assert await views.find_payable(connection, stranger.account_id, "1060500333") == []
+
+
+async def test_keys_that_open_nothing_are_refused_at_every_route(world: World, owner: Owner) -> None:
+    (public,) = await world.rows(
+        "SELECT count(*) AS n FROM api_key WHERE account_id = $1 AND kind = 'public'", owner.client.account_id
+    )
+    assert public["n"] == 1
+    for mount, route in all_routes(world.core):
+        path = mount + (owner.paths(route) or [route.path])[0]
+        for key in ("", "sk_test_nobody", owner.client.key + "x", owner.client.key[:-1], owner.client.key.upper()):
+            answer = await Client(owner.client.session, world.base_url, key, owner.client.account_id, "").call(
+                route.method, path, {} if route.body != "none" else None
+            )
+            assert answer.status == 401, f"{route.method} {route.path}"
+
+
+async def test_a_revoked_key_and_a_suspended_account_open_nothing(world: World, owner: Owner) -> None:
+    client = owner.client
+    await world.rows("UPDATE account SET active = false WHERE id = $1", client.account_id)
+    await forgotten()
+    assert (await client.get("/v1/invoices")).status == 403
+    await world.rows("UPDATE account SET active = true WHERE id = $1", client.account_id)
+    await world.rows(
+        "UPDATE api_key SET revoked_at = now() WHERE account_id = $1 AND kind = 'secret'", client.account_id
+    )
+    await forgotten()
+    assert (await client.get("/v1/invoices")).status == 401
+
+
+async def forgotten() -> None:
+    """Wait until the server looks test keys up again."""
+    await asyncio.sleep(TEST_CACHE_S + 0.1)
