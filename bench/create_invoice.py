@@ -103,9 +103,9 @@ class CreateInvoice:
                     figures = self._watch(subject, lambda: self._raw(url, connections), connections, server)
                 else:
                     figures = self._watch(subject, lambda: self._http(server, connections), connections, server)
-            stages.check_database(url, invoices=figures.acknowledged)
+            stored = stages.check_database(url, acknowledged=figures.acknowledged)
             ((commits,),) = stages.query(url, "SELECT count(DISTINCT transaction_id) FROM event WHERE version = 1")
-            return replace(figures, per_commit=figures.acknowledged / commits)
+            return replace(figures, stored=stored, per_commit=stored / commits)
 
     def _serving(self, subject: Subject, url: str):
         if subject.workers is None:

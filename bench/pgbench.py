@@ -28,13 +28,10 @@ class Script:
 def run(stage: Stage, url: str, script: Script, *, connections: int, seconds: float, warmup: float) -> Driven:
     """Run the script on so many connections, each sending the next statement when the last one was answered."""
     before_s = _children_cpu_s()
-    warm = _run_once(stage, url, script, connections=connections, seconds=warmup)
-    measured = _run_once(stage, url, script, connections=connections, seconds=seconds)
-    return replace(
-        measured,
-        acknowledged=warm.acknowledged + measured.acknowledged,
-        cpu_s=_children_cpu_s() - before_s,
-    )
+    runs_s = [warmup, seconds] if warmup > 0 else [seconds]
+    runs = [_run_once(stage, url, script, connections=connections, seconds=run_s) for run_s in runs_s]
+    acknowledged = sum(driven.acknowledged for driven in runs)
+    return replace(runs[-1], acknowledged=acknowledged, cpu_s=_children_cpu_s() - before_s)
 
 
 def _run_once(stage: Stage, url: str, script: Script, *, connections: int, seconds: float) -> Driven:

@@ -50,7 +50,8 @@ class Figures:
     postgres_us: float
     others: float
     stolen: float
-    per_commit: float = 1.0
+    stored: int = 0
+    per_commit: float = 0.0
 
     @property
     def is_disturbed(self) -> bool:

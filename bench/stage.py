@@ -117,8 +117,10 @@ def opened(home: Path | None) -> Generator[Stage]:
     chosen = home or Path(tempfile.mkdtemp(prefix="recaudo-bench-"))
     try:
         with open_embedded(chosen) as handle:
-            yield Stage(handle, chosen)
-            handle.close(wait_s=STOP_TIMEOUT_S)
+            try:
+                yield Stage(handle, chosen)
+            finally:
+                handle.close(wait_s=STOP_TIMEOUT_S)
     finally:
         if home is None:
             shutil.rmtree(chosen, ignore_errors=True)
@@ -150,11 +152,14 @@ def with_core(url: str, act: Callable[[Any], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def check_database(url: str, *, invoices: int) -> None:
-    """Raise BenchError unless the database holds so many invoices and the doctor finds nothing wrong with them."""
+def check_database(url: str, *, acknowledged: int) -> int:
+    """How many invoices the database holds.
+
+    Raises BenchError unless they are as many as were acknowledged and the doctor finds nothing wrong with them.
+    """
     ((stored,),) = query(url, "SELECT count(*) FROM invoice")
-    if stored != invoices:
-        raise BenchError(f"{invoices} invoices were acknowledged and {stored} are in the database")
+    if stored != acknowledged:
+        raise BenchError(f"{acknowledged} invoices were acknowledged and {stored} are in the database")
     query(url, "ANALYZE")
 
     async def examined(core: Any) -> list[str]:
@@ -162,6 +167,7 @@ def check_database(url: str, *, invoices: int) -> None:
 
     if complaints := with_core(url, examined):
         raise BenchError(f"the doctor found {len(complaints)} faults, the first is {complaints[0]}")
+    return stored
 
 
 async def _make_account(core: Any) -> Account:

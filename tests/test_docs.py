@@ -1,5 +1,6 @@
 """The documentation says what the program has, and the program has what the documentation says."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ import typer
 from prometheus_client import CollectorRegistry
 
 from recaudo.cli import app
+from recaudo.dialects.onepay import parse
 from recaudo.dialects.onepay.errors import TABLE
+from recaudo.dialects.onepay.routes import Operations, routes
 from recaudo.dialects.recaudo.errors import PROBLEMS as OWN_PROBLEMS, REFUSALS as OWN_REFUSALS
 from recaudo.domain.model import Account
 from recaudo.edge.observe import Observer
@@ -41,6 +44,10 @@ FOREIGN = [
         r"/" + r"simple/",
     )
 ]
+
+
+# Without what a program's text and a command line quote differently.
+_BARE = {ord(mark): None for mark in "\"'\\ \n"}
 
 
 def read(path: Path) -> str:
@@ -142,6 +149,28 @@ def test_every_option_of_a_command_is_documented_with_it():
 
 
 # --- The API ---
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+def test_the_first_request_is_the_published_one_word_for_word(name: str):
+    (sent,) = re.findall(r"^curl -X POST (\S+).*?-d '(.*?)'$", read(ROOT / name), flags=re.MULTILINE | re.DOTALL)
+    published = json.loads(read(ROOT / "tests" / "fixtures" / "onepay" / "create-invoice.request.json"))
+    assert sent[0] == "http://127.0.0.1:8000/v1/invoices"
+    assert list(json.loads(sent[1]).items()) == list(published.items())
+    # And it is what `make demo` prints.
+    assert sent[1].replace('"', "").replace(" ", "") in read(SOURCES / "cli.py").translate(_BARE)
+
+
+def test_every_operation_of_the_onepay_dialect_is_documented():
+    page = read(REFERENCE / "onepay.md")
+    paths = {re.sub(r"\{\w+\}", "{id}", f"/v1{route.path}") for route in routes(Operations(None))}  # type: ignore[arg-type]
+    assert {path for path in paths if not re.search(rf"{re.escape(path)}(?![\w/])", page)} == set()
+
+
+def test_every_field_of_a_onepay_body_is_documented():
+    page = read(REFERENCE / "onepay.md")
+    fields = {field.name for table in (parse._INVOICE, parse._PAYMENT, parse._CUSTOMER) for field in table}
+    assert {name for name in fields if f"`{name}`" not in page} == set()
 
 
 def test_every_error_of_the_onepay_dialect_is_documented_with_its_status_and_code():

@@ -47,7 +47,7 @@ async def new_phone(browser: Browser) -> AsyncIterator[NewPhone]:
                 **options,
             }
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         made.append(Phone(await context.new_page(), scripts=scripts))
         return made[-1]
 

@@ -248,6 +248,17 @@ async def test_a_refused_form_removes_the_cookie_so_that_a_reload_works(visitor:
     assert (await visitor.pay(path)).status == 303
 
 
+async def test_a_browser_without_cookies_pays_when_it_says_where_the_form_comes_from(
+    visitor: Visitor, client: Client
+) -> None:
+    page = await visitor.get(path_of(await client.invoice()))
+    own = {"Cookie": "", "Sec-Fetch-Site": "same-origin"}
+    for forged in ("", "0" * 128, "ñ", page.document.fields["_csrf_token"][:-1] + "x"):
+        assert (await visitor.submit(page, headers=own, _csrf_token=forged)).status == 403
+    again = await visitor.submit(page, headers=own, method="none")
+    assert (await visitor.submit(again, headers=own)).status == 303
+
+
 async def test_another_site_cannot_remove_the_cookie(visitor: Visitor, client: Client) -> None:
     page = await visitor.get(path_of(await client.invoice()))
     refused = await visitor.submit(page, headers={"Sec-Fetch-Site": "cross-site"})

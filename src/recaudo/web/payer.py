@@ -230,8 +230,10 @@ def return_url(shown: Shown, state: PaymentState) -> str | None:
 
 def hand_off(core: Core, shown: Shown, visitor: Visitor) -> str | None:
     """The page that leads back to the merchant's site; None when there is none or the payer has not just paid."""
-    url = return_url(shown, state_of(shown, core.now(shown.account)))
-    if url is None or shown.last is None or shown.last.state is not AttemptState.SUCCEEDED:
+    now = core.now(shown.account)
+    last = _news(shown, now)
+    url = return_url(shown, state_of(shown, now))
+    if url is None or last is None or last.state is not AttemptState.SUCCEEDED:
         return None
     return render_handoff(
         HandoffPage(

@@ -35,8 +35,8 @@ class Operations:
         today = self._core.today(account)
         try:
             command, ignored = parse.parse_create_invoice(request.body or {}, account, today)
-        except parse.InvalidError:
-            return await self._replay_or_raise(account, once)
+        except parse.InvalidError as error:
+            return await self._replay_or_refuse(account, once, error)
 
         def respond(change: Change) -> tuple[int, bytes]:
             return 201, render.encode(render.invoice(_view(change), request.base_url, is_test=account.is_test))
@@ -96,8 +96,8 @@ class Operations:
         known = await self._known_customers(account, body)
         try:
             command, ignored = parse.parse_create_payment(body, account, self._core.now(account), known)
-        except parse.InvalidError:
-            return await self._replay_or_raise(account, once)
+        except parse.InvalidError as error:
+            return await self._replay_or_refuse(account, once, error)
         customer = known.get(command.customer_id) if command.customer_id is not None else None
 
         def respond(change: Change) -> tuple[int, bytes]:
@@ -178,8 +178,8 @@ class Operations:
         known = await self._known_customers(account, body)
         try:
             command, ignored = parse.parse_create_customer(body, account, today, known)
-        except parse.InvalidError:
-            return await self._replay_or_raise(account, once)
+        except parse.InvalidError as error:
+            return await self._replay_or_refuse(account, once, error)
 
         def respond(customer: Customer) -> tuple[int, bytes]:
             return 201, render.encode(render.customer(customer, is_test=account.is_test))
@@ -210,11 +210,11 @@ class Operations:
             found = await customers.find_customers(connection, account.id, ids)
         return {customer_id: customer for customer_id, customer in found.items() if customer.listed}
 
-    async def _replay_or_raise(self, account: Account, once: Once | None) -> Reply:
-        """A body with errors under a key that was used before meets the key first (1.5). Call while handling it."""
+    async def _replay_or_refuse(self, account: Account, once: Once | None, error: parse.InvalidError) -> Reply:
+        """A body with errors under a key that was used before meets the key first (1.5). Else raises the error."""
         done = await replay_if_known(self._core, account, once)
         if done is None:
-            raise  # noqa: PLE0704 - the caller's InvalidError
+            raise error
         return Reply(status=done.status, body=done.answer, headers=[("Idempotent-Replayed", "true")])
 
 

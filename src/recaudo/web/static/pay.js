@@ -80,7 +80,7 @@ function sendOnce(form) {
 
 // Looks again, less and less often, and soon when the payer comes back from the bank's app.
 function waitForAnswer(address) {
-  const shown = document.querySelector("main").dataset.page;
+  const shown = document.querySelector("main").textContent;
   const until = Date.now() + 30 * 60 * 1000;
   let delay = 3000;
   let timer = 0;
@@ -92,7 +92,7 @@ function waitForAnswer(address) {
     try {
       const answer = await fetch(address, { cache: "no-store" });
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-      if (answer.ok && fresh && fresh.dataset.page !== shown) return location.replace(address);
+      if (answer.ok && fresh && fresh.textContent !== shown) return location.replace(address);
     } catch {
       // No connection just now; the next look may have one.
     }

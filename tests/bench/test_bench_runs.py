@@ -1,0 +1,22 @@
+"""The benchmark runs to its end and counts right. How fast anything is, is no question for a test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("--seconds=1", "--warmup=0", "--rounds=1", "--connections=4", "--workers=1")
+
+
+def test_create_invoice_measures_every_subject_and_loses_no_invoice(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench", "create_invoice", *QUICK, f"--json={file}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert result.returncode == 0, result.stderr
+
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    subjects = [row["subject"] for row in figures["medians"]]
+    assert subjects == ["raw SQL", "HTTP, 1 process", "HTTP, 1 process, info log"]
+    for phase in figures["phases"]:
+        assert phase["stored"] == phase["acknowledged"] > 0
