@@ -117,6 +117,9 @@ class Application:
             await self._own(scope, receive, send, path=path[11:])
         elif path in self._documents:
             await self._document(scope, send, self._documents[path])
+        elif path == "/":
+            # A newcomer opens the bare address first; there is no front page, so lead to the reference.
+            await self._document(scope, send, Reply(status=307, headers=[("Location", "/onepay/docs")]))
         elif path == "/health":
             await send_reply(send, await self._health(), request_id=new_request_id(), head=scope["method"] == "HEAD")
         elif path == "/metrics":

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Generator
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -147,9 +146,9 @@ def doctor(
                     print(msgspec.json.encode(finding).decode())  # noqa: T201 - the result, for programs
                 continue
             mark = "[green]ok[/green]" if not findings else f"[red]{len(findings)} wrong[/red]"
-            console.print(f"{mark}  {check.name}: {check.meaning}", highlight=False)
+            console.print(f"{mark}  {check.name}: {check.meaning}", highlight=False, soft_wrap=True)
             for finding in findings:
-                console.print(f"    {finding.id}: stored {finding.stored}, computed {finding.computed}")
+                console.print(f"    {finding.id}: stored {finding.stored}, computed {finding.computed}", soft_wrap=True)
         return count
 
     found = _with_core(read_settings(), run)
@@ -179,14 +178,17 @@ def version() -> None:
 
 
 def _run_server(settings: Settings, url: str, *, host: str, port: int, workers: int, runs_worker: bool) -> None:
+    with _shared_metrics(workers):
+        _serve(settings, url, host=host, port=port, workers=workers, runs_worker=runs_worker)
+
+
+def _serve(settings: Settings, url: str, *, host: str, port: int, workers: int, runs_worker: bool) -> None:
     from granian import Granian
     from granian.constants import Interfaces, Loops
 
     from recaudo.app import serve_environment
 
     os.environ.update(serve_environment(settings, url, runs_worker=runs_worker))
-    if workers > 1:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(settings.home / "metrics")
     server = Granian(
         "recaudo.app:create",
         factory=True,
@@ -202,6 +204,20 @@ def _run_server(settings: Settings, url: str, *, host: str, port: int, workers: 
         workers_kill_timeout=35,
     )
     server.serve()
+
+
+@contextlib.contextmanager
+def _shared_metrics(workers: int) -> Generator[None]:
+    """Several server processes add their figures up through files in a folder of this server's own.
+
+    The metrics library reads where they are when it is first imported, which therefore comes after this.
+    """
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="recaudo-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
 
 def _free_address(host: str, port: int) -> str:
@@ -338,13 +354,6 @@ def _print_merchant(name: str, created: Any) -> None:  # noqa: ANN401
     console.print(f"[green]Created[/green] {name} ({created.slug}). These keys are shown only now:", highlight=False)
     for label, account in (("live", created.live), ("test", created.test)):
         print(f"{label}  {account.secret_key}  {account.public_key}")  # noqa: T201 - the result
-
-
-def _empty_folder(path: Path) -> str:
-    """A folder without the files of an earlier run."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    return str(path)
 
 
 def _tell(text: str) -> None:

@@ -515,6 +515,16 @@ async def test_a_screen_reader_hears_every_control_by_name(phone: Phone, client:
     assert (await phone.tab.title()).startswith("Error: ")
 
 
+async def test_a_sum_is_never_broken_in_two(new_phone: NewPhone, client: Client) -> None:
+    phone = await new_phone(viewport={"width": 320, "height": 640})
+    for amount in (5000, 100000, 9999999, 99999000):
+        await phone.open(link(await client.invoice(amount=amount, partial_payment_config={"min_amount": 2000})))
+        for place in (".amount", ".choice-sum", "button .says-full"):
+            heights = "(e) => [e.getBoundingClientRect().height, parseFloat(getComputedStyle(e).fontSize)]"
+            height, font_size = await phone.tab.locator(place).evaluate(heights)
+            assert height < 2 * font_size, (amount, place)
+
+
 HOSTILE = "<img src=x onerror=alert(1)>\" onload='x' \u202egpj.exe " + "Supercalifragilistico" * 3
 
 

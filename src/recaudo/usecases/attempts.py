@@ -20,7 +20,7 @@ from recaudo.store.door import TakenError
 from recaudo.usecases.core import TRIES_MAX, Core, NotFoundError
 from recaudo.usecases.ports import Gateway, GatewayContext, Method
 
-# When a gateway is asked again, counted from the start (gateways spec 1.9), then daily until it is final.
+# How long to wait before each further question to a gateway (gateways spec 1.9), then daily until it is final.
 ASK_AFTER_S = (5, 10, 30, 60, 120, 300, 600, 1200, 2400, *([3600] * 24), *([21_600] * 24))
 ASK_DAILY_S = 86_400
 
