@@ -431,7 +431,9 @@ async def test_pressing_many_times_pays_once(phone: Phone, client: Client, world
     assert await attempts_of(world, client) == 1
 
 
-async def test_two_phones_that_pay_at_once_both_see_the_receipt(new_phone: NewPhone, client: Client, world: World) -> None:
+async def test_two_phones_that_pay_at_once_both_see_the_receipt(
+    new_phone: NewPhone, client: Client, world: World
+) -> None:
     invoice = await client.invoice()
     phones = [await new_phone(), await new_phone(scripts=False)]
     for phone in phones:

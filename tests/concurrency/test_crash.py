@@ -345,7 +345,7 @@ async def test_a_worker_alone_does_what_is_due_and_stops_when_told(own_url: str,
             await attempts.start(core, account, command)
             await merchants.advance_clock(core, account, timedelta(seconds=20))
             async with asyncio.timeout(20):
-                while await connection.fetchval("SELECT state FROM invoice WHERE id = $1", invoice_id) != "paid":
+                while await connection.fetchval("SELECT state FROM invoice WHERE id = $1", invoice_id) != "paid":  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     _, said = await asyncio.wait_for(process.communicate(), 10)

@@ -43,7 +43,7 @@ async def after(seconds: float, call: Awaitable[Answer]) -> Answer:
     return await call
 
 
-def pay(client: Client, payment_id: str, *, once: str | None = None, **fields: Any) -> Awaitable[Answer]:
+def pay(client: Client, payment_id: str, *, once: str | None = None, **fields: Any) -> Coroutine[Any, Any, Answer]:
     """Pay in the sandbox, whatever the answer."""
     return client.call("POST", f"/recaudo/v1/sandbox/payments/{payment_id}", fields, once=once)
 

@@ -94,7 +94,7 @@ async def replace(core: Core, account: Account, invoice_id: UUID) -> None:
         core, account, invoice_id, lambda _: {"amount_minor": 6_000_000}, lambda _: (200, b""), once=None
     )
     async with core.database.connection() as connection:
-        (attempt_id,) = await connection.fetchrow("SELECT id FROM attempt WHERE invoice_id = $1", invoice_id)
+        attempt_id = await connection.fetchval("SELECT id FROM attempt WHERE invoice_id = $1", invoice_id)
     await attempts.ask(core, account, attempt_id)
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -60,7 +60,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
 
 
 @contextlib.asynccontextmanager
-async def key_held(url: str, account: Account, key: str) -> Any:
+async def key_held(url: str, account: Account, key: str) -> AsyncGenerator[None]:
     """Another transaction has written this idempotency key and does not end: whoever needs the key waits."""
     async with plain(url) as connection:
         transaction = connection.transaction()
@@ -103,7 +103,7 @@ async def test_a_request_alone_costs_one_statement_and_no_look(account: Account,
         # The first statement of a connection asks for the types of our rows.
         await create(core, account, bill())
         async with core.database.connection() as held:
-            connection: Any = held._con
+            connection: Any = held._con  # pyright: ignore[reportAttributeAccessIssue]
         asked: list[str] = []
         with connection.query_logger(lambda record: asked.append(record.query)):
             await create(core, account, bill(origin_id="1"), key="k")
@@ -263,7 +263,7 @@ async def test_tenants_that_number_alike_do_not_deadlock_each_other(
 
 
 @contextlib.asynccontextmanager
-async def origin_held(core: Core, account: Account, origin_id: str) -> Any:
+async def origin_held(core: Core, account: Account, origin_id: str) -> AsyncGenerator[None]:
     """Another transaction has written an invoice with this origin, and takes it back when the block ends."""
     moment = core.moment(account)
     change = open_invoice(_invoice(account, bill(origin_id=origin_id), moment), moment)

@@ -657,6 +657,8 @@ def test_a_typed_amount_is_understood_as_in_colombia_or_not_at_all(
 
 def test_a_second_tap_sends_nothing(browser: Browser) -> None:
     tab = visit(browser, payment())
+    tab.clock.install()
+    tab.reload()
     sent = tab.evaluate(
         """() => {
           let sent = 0;
@@ -671,6 +673,9 @@ def test_a_second_tap_sends_nothing(browser: Browser) -> None:
     )
     assert sent == 1
     assert tab.get_by_role("button").inner_text() == "Un momento…"
+    # Where nothing came of it, the payer can try again.
+    tab.clock.fast_forward(31_000)
+    assert tab.get_by_role("button").inner_text() == "Pagar $ 50.000"
     tab.close()
 
 

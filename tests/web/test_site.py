@@ -50,7 +50,6 @@ async def test_every_answer_has_the_headers_that_keep_it_safe(visitor: Visitor, 
         ("GET", "/payment/no-es-un-id", 404),
         ("GET", f"/{client.slug}/test", 200),
         ("GET", "/nadie", 404),
-        ("GET", "/", 404),
         ("GET", "/a/b/c", 404),
         ("GET", "/robots.txt", 200),
         ("GET", "/favicon.ico", 204),
@@ -510,6 +509,20 @@ async def test_nobody_is_locked_out_of_paying_by_those_who_share_their_address(w
     assert "Demasiados intentos" in refused.document.words
     assert (await Caller(site).pay(quiet)).status == 303
     assert (await Caller(site, "10.0.0.2").pay(noisy)).status == 303
+
+
+async def test_behind_a_proxy_nobody_can_make_up_their_address(world: World, client: Client) -> None:
+    site, path = a_site(world.core, proxy_hops=1), f"/{client.slug}/test"
+    caller = Caller(site)
+    page = await caller.get(path)
+
+    async def look_up_as(forwarded_for: str) -> int:
+        return (await caller.submit(page, headers={"X-Forwarded-For": forwarded_for}, query="1")).status
+
+    for number in range(int(limits.LOOKUPS.burst)):
+        assert await look_up_as(f"9.9.9.{number}, 1.1.1.1") == 200
+    assert await look_up_as("8.8.8.8, 1.1.1.1") == 429
+    assert await look_up_as("1.1.1.1, 8.8.8.8") == 200
 
 
 async def test_a_flood_from_one_address_is_turned_away(
