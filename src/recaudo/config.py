@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -85,7 +86,15 @@ def _keep_new_key(path: Path) -> None:
 
 
 def _public_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or "?" in text or "#" in text:
+    """Scheme, host and port: pages and links stand at the root, so a path would lead nowhere."""
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+    ):
         raise SettingsError(f"RECAUDO_PUBLIC_URL is {text!r}; it must look like https://cobros.example.com.")
     return text.rstrip("/")
 
