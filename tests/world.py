@@ -136,18 +136,18 @@ class World:
         assert self._database is not None
         return make_core(self._database)
 
-    async def start(self, *, workers: int = 1) -> None:
-        self._launch(workers)
+    async def start(self, *, workers: int = 1, log_level: str = "warning") -> None:
+        self._launch(workers, log_level)
         self._database = await Database.connect(self.database_url, connections_max=8)
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         await self._wait_until_healthy()
 
-    def _launch(self, workers: int) -> None:
+    def _launch(self, workers: int, log_level: str) -> None:
         environment = {
             **os.environ,
             "RECAUDO_DATABASE_URL": self.database_url,
             "RECAUDO_HOME": str(self.home),
-            "RECAUDO_LOG_LEVEL": "warning",
+            "RECAUDO_LOG_LEVEL": log_level,
         }
         command = [sys.executable, "-m", "recaudo", "serve", "--port", str(self.port), "--workers", str(workers)]
         with (self.home / "server.log").open("ab") as log:
@@ -234,10 +234,12 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def running(database_url: str, home: Path, *, workers: int = 1) -> AsyncIterator[World]:
+async def running(
+    database_url: str, home: Path, *, workers: int = 1, log_level: str = "warning"
+) -> AsyncIterator[World]:
     """A world for as long as the block lasts."""
     world = World(database_url, home)
-    await world.start(workers=workers)
+    await world.start(workers=workers, log_level=log_level)
     try:
         yield world
     finally:

@@ -48,6 +48,9 @@ from recaudo.worker import loops
 DUE_STUCK_S = 300
 _WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
 _SUPERVISOR_VARIABLE = "RECAUDO_SERVE_SUPERVISOR"
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Counted from when the application says that it is ready: by then the server serves.
+SIGNALS_HELD_S = 0.1
 
 _NEUTRAL_401 = (
     b'{"message":"Falta el encabezado Authorization. Use \'Authorization: Bearer <clave>\' (OnePay) o '
@@ -173,6 +176,7 @@ class Application:
         return Reply(status=200, body=body, content_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
+        hold_signals()
         await receive()
         try:
             await self._open()
@@ -181,6 +185,7 @@ class Application:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
+        asyncio.get_running_loop().call_later(SIGNALS_HELD_S, _release_signals)
         await receive()
         await self._close()
         await send({"type": "lifespan.shutdown.complete"})
@@ -228,6 +233,19 @@ class Application:
                     await self._worker
         if self._database is not None:
             await self._database.close()
+
+
+def hold_signals() -> None:
+    """Let SIGTERM and SIGINT wait: the HTTP server hangs for ever on one that comes before it serves.
+
+    Called in the processes of `serve` as soon as they exist, and again (for those that are not forked) as they start.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+
+
+def _release_signals() -> None:
+    """What was held arrives now, and stops the server in the ordinary way."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
 
 def _die_with_parent() -> None:

@@ -186,9 +186,10 @@ def _serve(settings: Settings, url: str, *, host: str, port: int, workers: int, 
     from granian import Granian
     from granian.constants import Interfaces, Loops
 
-    from recaudo.app import serve_environment
+    from recaudo.app import hold_signals, serve_environment
 
     os.environ.update(serve_environment(settings, url, runs_worker=runs_worker))
+    os.register_at_fork(after_in_child=hold_signals)
     server = Granian(
         "recaudo.app:create",
         factory=True,

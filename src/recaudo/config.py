@@ -111,6 +111,6 @@ def _number(env: Mapping[str, str], name: str, *, default: int, lowest: int, hig
     text = env.get(name)
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
-        raise SettingsError(f"{name} is {text!r}; it must be a whole number from {lowest} to {highest}.")
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not lowest <= int(text) <= highest:
+        raise SettingsError(f"{name} is {text[:20]!r}; it must be a whole number from {lowest} to {highest}.")
     return int(text)

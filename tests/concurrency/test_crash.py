@@ -37,9 +37,9 @@ class Mortal(World):
 
     workers = 1
 
-    async def start(self, *, workers: int = 1) -> None:
+    async def start(self, *, workers: int = 1, log_level: str = "warning") -> None:
         self.workers = workers
-        await super().start(workers=workers)
+        await super().start(workers=workers, log_level=log_level)
 
     @property
     def server(self) -> psutil.Process:
@@ -308,14 +308,16 @@ async def test_no_process_outlives_a_supervisor_that_is_killed(own_url: str, tmp
         assert not answers(port)
 
 
-@pytest.mark.parametrize("after_s", [0.2, 0.6, 1.0, 1.4])
-async def test_no_process_outlives_a_supervisor_that_is_killed_while_it_starts(
-    own_url: str, tmp_path: Path, after_s: float
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.3])
+async def test_a_server_that_is_ended_while_its_processes_start_is_gone_soon(
+    own_url: str, tmp_path: Path, after_s: float, signal_number: int
 ) -> None:
     port = free_port()
     async with serving(port, environment(tmp_path, own_url), "--workers", "2") as server:
+        await until(lambda: len(of_port(port)) >= 2)
         await asyncio.sleep(after_s)
-        os.kill(server.pid, signal.SIGKILL)
+        os.kill(server.pid, signal_number)
         await until(lambda: not of_port(port), 15)
 
 

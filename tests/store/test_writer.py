@@ -360,14 +360,15 @@ async def test_clients_that_all_leave_before_the_batch_starts_leave_a_working_la
 # --- Faults ---
 
 
-async def test_a_connection_cut_in_the_middle_of_a_batch_is_an_error_and_no_end(
-    core: Core, account: Account, database_url: str
+@pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
+async def test_a_batch_that_the_database_cuts_short_is_an_error_and_no_end(
+    core: Core, account: Account, database_url: str, how: str
 ) -> None:
     async with key_held(database_url, account, "held"):
         waiting = [asyncio.create_task(create(core, account, bill(), key=key)) for key in ("held", "a", "b")]
         async with plain(database_url) as connection:
             async with asyncio.timeout(10):
-                while not await connection.fetchval(CUT_THE_WAITING):  # noqa: ASYNC110 - as above
+                while not await connection.fetchval(CUT_THE_WAITING.format(how)):  # noqa: ASYNC110 - as above
                     await asyncio.sleep(0.05)
         outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
     assert {type(o) for o in outcomes} == {DatabaseAwayError}
@@ -376,7 +377,7 @@ async def test_a_connection_cut_in_the_middle_of_a_batch_is_an_error_and_no_end(
 
 
 CUT_THE_WAITING = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    SELECT {}(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO idempotency%'
 """
 

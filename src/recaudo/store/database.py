@@ -43,6 +43,8 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
+    asyncpg.QueryCanceledError,  # longer than STATEMENT_TIMEOUT_S, or an administrator's wish
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a replica that did not take over yet
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
