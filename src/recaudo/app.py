@@ -9,6 +9,7 @@ everything else  pages for people
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -224,6 +225,7 @@ class Application:
         )
         if self._runs_worker:
             self._worker = asyncio.create_task(loops.run(core, self._stop))
+        _spare_the_collector()
 
     async def _close(self) -> None:
         self._stop.set()
@@ -233,6 +235,16 @@ class Application:
                     await self._worker
         if self._database is not None:
             await self._database.close()
+
+
+def _spare_the_collector() -> None:
+    """What is loaded by now lives as long as the process: the garbage collector need not walk it again and again.
+
+    Measured on the create request: a fifth less work on the main thread, and half of p99 or less (bench/README.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def hold_signals() -> None:

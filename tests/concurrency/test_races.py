@@ -385,7 +385,7 @@ async def test_a_tenant_whose_invoice_is_stuck_does_not_hold_up_the_others(world
         assert (await neighbour.get("/v1/invoices")).status == 200
         assert (await client.put(f"/v1/invoices/{other['id']}", {})).status == 200
         assert (await client.get(path)).status == 200
-        assert time.monotonic() - started_s < 5
+        assert time.monotonic() - started_s < 10, "a lock is waited for three times as long"
         assert not any(task.done() for task in waiting)
     assert statuses(await together(waiting))[200] >= 1
     await together(paying)
