@@ -5,6 +5,7 @@ takes up again; nothing is charged twice because nothing is started twice.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,7 @@ from recaudo.domain.attempting import Answer
 from recaudo.domain.model import Account, Attempt
 from recaudo.domain.states import AttemptState
 from recaudo.store import cases, door
-from recaudo.store.database import StaleVersionError
-from recaudo.store.door import TakenError
-from recaudo.usecases.core import TRIES_MAX, Core, NotFoundError
+from recaudo.usecases.core import Core, NotFoundError, repeated
 from recaudo.usecases.ports import Gateway, GatewayContext, Method
 
 # How long to wait before each further question to a gateway (gateways spec 1.9), then daily until it is final.
@@ -88,12 +87,7 @@ async def _prepare(core: Core, account: Account, command: StartAttempt) -> tuple
         collection = await cases.find_collection(connection, account.id, command.collection_id)
     if collection is None:
         raise NotFoundError
-    for _ in range(TRIES_MAX - 1):
-        try:
-            return await _insert(core, account, command, collection.invoice_id)
-        except (StaleVersionError, TakenError):
-            continue
-    return await _insert(core, account, command, collection.invoice_id)
+    return await repeated(partial(_insert, core, account, command, collection.invoice_id))
 
 
 async def _insert(core: Core, account: Account, command: StartAttempt, invoice_id: UUID) -> tuple[Attempt, bool]:
@@ -143,12 +137,7 @@ async def _context(core: Core, account: Account, attempt: Attempt) -> GatewayCon
 
 async def _conclude(core: Core, account: Account, about: Attempt, answer: Answer) -> Attempt:
     """Apply an answer to the attempt as it is now, under the invoice's lock."""
-    for _ in range(TRIES_MAX - 1):
-        try:
-            return await _conclude_once(core, account, about, answer)
-        except (StaleVersionError, TakenError):
-            continue
-    return await _conclude_once(core, account, about, answer)
+    return await repeated(partial(_conclude_once, core, account, about, answer))
 
 
 async def _conclude_once(core: Core, account: Account, about: Attempt, answer: Answer) -> Attempt:

@@ -1,9 +1,10 @@
 """The parts that use cases work with, and the one way in which they change an existing invoice."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -143,14 +144,25 @@ async def change_invoice(
     `about` is a collection that must be part of the case; `customer` says whom the change makes. Raises
     NotFoundError, KeyReusedError, whatever `decide` raises, and LockTimeoutError when the invoice stays locked.
     """
+    return await repeated(
+        partial(_change_once, core, account, invoice_id, decide, respond, once=once, about=about, customer=customer)
+    )
+
+
+Result = TypeVar("Result")
+
+
+async def repeated(transact: Callable[[], Awaitable[Result]]) -> Result:
+    """Run a transaction, and again when somebody else was faster: it looks and decides anew each time.
+
+    Raises StaleVersionError or TakenError when that happens TRIES_MAX times, and whatever else `transact` raises.
+    """
     for _ in range(TRIES_MAX - 1):
         try:
-            return await _change_once(
-                core, account, invoice_id, decide, respond, once=once, about=about, customer=customer
-            )
+            return await transact()
         except (StaleVersionError, TakenError):
             continue
-    return await _change_once(core, account, invoice_id, decide, respond, once=once, about=about, customer=customer)
+    return await transact()
 
 
 async def _change_once(

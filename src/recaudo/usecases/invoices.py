@@ -56,7 +56,7 @@ async def create(core: Core, account: Account, command: OpenInvoice, respond: Re
         Creation(
             change=change,
             clock_shift=account.clock_shift,
-            customer=_reference_customer(account, command, moment),
+            customer=_reference_customer(command, change.invoice),
             remembered=None if once is None else once.remembered(account, status, answer, moment.now),
         )
     )
@@ -99,7 +99,7 @@ async def change(
         invoice = change.invoice
         if invoice.reference is None or change.before is None or change.before.invoice.reference == invoice.reference:
             return None
-        return _customer(account, invoice.reference, invoice.updated_at)
+        return _customer(invoice)
 
     try:
         return await change_invoice(core, account, invoice_id, decide, respond, once=once, customer=new_customer)
@@ -199,18 +199,20 @@ def _bound(account: Account, origin_id: str | None) -> bool | None:
     return None if origin_id is None or account.allow_duplicate_origin else True
 
 
-def _reference_customer(account: Account, command: OpenInvoice, moment: Moment) -> Customer | None:
+def _reference_customer(command: OpenInvoice, invoice: Invoice) -> Customer | None:
     """The customer a reference names; written only if nobody wrote them before."""
     if command.customer_id is not None or command.reference is None or command.kind is InvoiceKind.REQUEST:
         return None
-    return _customer(account, command.reference, moment.now)
+    return _customer(invoice)
 
 
-def _customer(account: Account, reference: str, at: datetime) -> Customer:
+def _customer(invoice: Invoice) -> Customer:
+    """The customer whom an invoice's reference names, under the id that the invoice already has for them."""
+    assert invoice.customer_id is not None, "a reference names a customer"
     return Customer(
-        account_id=account.id,
-        id=reference_customer_id(account.id, reference),
-        reference=reference,
-        created_at=at,
-        updated_at=at,
+        account_id=invoice.account_id,
+        id=invoice.customer_id,
+        reference=invoice.reference,
+        created_at=invoice.updated_at,
+        updated_at=invoice.updated_at,
     )
