@@ -17,6 +17,12 @@ from recaudo.store.migrate import migrate
 from recaudo.usecases import invoices, merchants
 from recaudo.usecases.core import Core, Done, Once
 from recaudo.usecases.invoices import OpenInvoice
+from recaudo.worker.loops import Telling
+
+SECRET = "a secret of tests, long enough to be one"
+
+
+TELLING = Telling(base_url="http://127.0.0.1:8000", allow_private_networks=True)
 
 
 def named(url: str, database: str) -> str:
@@ -54,7 +60,7 @@ async def core_on(url: str, *, connections_max: int = 8) -> AsyncIterator[Core]:
     """The use cases over a database, with a pool and a writer of their own."""
     database = await Database.connect(url, connections_max=connections_max)
     try:
-        yield make_core(database)
+        yield make_core(database, SECRET)
     finally:
         await database.close()
 

@@ -29,6 +29,7 @@ from recaudo.store.due import TABLES
 from recaudo.usecases import merchants
 from recaudo.usecases.core import Core
 from recaudo.worker import loops
+from tests.databases import SECRET
 
 START_TIMEOUT_S = 60
 DRAIN_TIMEOUT_S = 30
@@ -126,6 +127,9 @@ class World:
         self.home = home
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
+        self.secret = SECRET
+        # Receivers of tests listen on this machine.
+        self.allow_private_networks = True
         self._server: subprocess.Popen[bytes] | None = None
         self._database: Database | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -134,7 +138,7 @@ class World:
     def core(self) -> Core:
         """The use cases over the same database: for setting the stage, and for draining due work."""
         assert self._database is not None
-        return make_core(self._database)
+        return make_core(self._database, self.secret)
 
     async def start(self, *, workers: int = 1, log_level: str = "warning") -> None:
         self._launch(workers, log_level)
@@ -148,6 +152,9 @@ class World:
             "RECAUDO_DATABASE_URL": self.database_url,
             "RECAUDO_HOME": str(self.home),
             "RECAUDO_LOG_LEVEL": log_level,
+            "RECAUDO_SECRET_KEY": self.secret,
+            "RECAUDO_PUBLIC_URL": self.base_url,
+            "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "1" if self.allow_private_networks else "0",
         }
         command = [sys.executable, "-m", "recaudo", "serve", "--port", str(self.port), "--workers", str(workers)]
         with (self.home / "server.log").open("ab") as log:
@@ -174,11 +181,12 @@ class World:
 
     async def drain(self) -> int:
         """Perform all due work now, and wait for what the server's own worker was about to finish."""
-        done = await loops.drain(self.core)
+        telling = loops.Telling(base_url=self.base_url, allow_private_networks=self.allow_private_networks)
+        done = await loops.drain(self.core, telling)
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             while await self._is_being_worked_on():
                 await asyncio.sleep(0.01)
-                done += await loops.drain(self.core)
+                done += await loops.drain(self.core, telling)
         return done
 
     async def findings(self, account_id: UUID) -> list[Finding]:
@@ -209,7 +217,9 @@ class World:
         return self._session
 
     async def _is_being_worked_on(self) -> bool:
-        claimed = [f"SELECT 1 FROM {table} WHERE due_at <= now() AND leased_until > now()" for table in TABLES]
+        claimed = [
+            f"SELECT 1 FROM {table} WHERE due_at <= now() AND leased_until > now()" for table in (*TABLES, "delivery")
+        ]
         return bool(await self.rows(f"{' UNION ALL '.join(claimed)} LIMIT 1"))
 
     async def _wait_until_healthy(self) -> None:

@@ -26,20 +26,26 @@ from recaudo import __version__
 from recaudo.config import Settings, read_settings, secret_key
 from recaudo.dialects.onepay import openapi as onepay_openapi
 from recaudo.dialects.onepay.dialect import OnePay
+from recaudo.dialects.onepay.webhooks import OnePayWebhooks
 from recaudo.dialects.recaudo import openapi as own_openapi
 from recaudo.dialects.recaudo.dialect import Own
+from recaudo.dialects.recaudo.webhooks import OwnWebhooks
+from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.api import BODY_BYTES_MAX, Api
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.docs_page import documents
 from recaudo.edge.http import Receive, Reply, Scope, Send, header, read_body, send_reply
 from recaudo.edge.limits import RateLimiter
-from recaudo.edge.observe import Observer, configure_logging, new_request_id
+from recaudo.edge.observe import DeliveryMeter, Observer, configure_logging, new_request_id
 from recaudo.edge.problems import Problem
 from recaudo.gateways.sandbox import Sandbox
 from recaudo.store.database import Database, DatabaseAwayError
+from recaudo.store.deliveries import oldest_unattended
 from recaudo.store.due import oldest_due
+from recaudo.store.events import fit_feed
+from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
-from recaudo.system import RandomIds, SystemClock
+from recaudo.system import RandomIds, SystemClock, random_fraction
 from recaudo.usecases.core import Core
 from recaudo.usecases.turns import Turns
 from recaudo.web.site import make_site
@@ -67,16 +73,29 @@ _NEUTRAL_CHALLENGES = (
 _log: Any = structlog.get_logger("recaudo.app")
 
 
-def make_core(database: Database) -> Core:
-    """The use cases' parts, over an open database."""
+def make_core(database: Database, secret: str) -> Core:
+    """The use cases' parts, over an open database; `secret` is what secrets at rest are encrypted under."""
     gateways = {gateway.name: gateway for gateway in (Sandbox(),)}
+    webhooks = {dialect.name: dialect for dialect in (OnePayWebhooks(), OwnWebhooks())}
     return Core(
         database=database,
         writer=Writer(database),
         turns=Turns(),
         clock=SystemClock(),
         ids=RandomIds(),
+        chance=random_fraction,
         gateways=gateways,
+        webhooks=webhooks,
+        vault=Vault(secret),
+    )
+
+
+def telling(settings: Settings, registry: CollectorRegistry) -> loops.Telling:
+    """How this process tells endpoints what happened."""
+    return loops.Telling(
+        base_url=settings.public_url,
+        allow_private_networks=settings.webhooks_allow_private_networks,
+        meter=DeliveryMeter(registry),
     )
 
 
@@ -157,6 +176,7 @@ class Application:
             assert self._database is not None, "the lifespan opens everything"
             async with asyncio.timeout(5), self._database.connection() as connection:
                 oldest = await oldest_due(connection)
+                oldest["delivery"] = await oldest_unattended(connection, SystemClock().now())
         except (DatabaseAwayError, TimeoutError):
             facts |= {"status": "database_away"}
             return Reply(status=503, body=msgspec.json.encode(facts), headers=[("Retry-After", "1")])
@@ -198,12 +218,16 @@ class Application:
         self._database = database = await Database.connect(
             settings.database_url, connections_max=settings.connections_max
         )
-        core = make_core(database)
+        await _fit_feed(database)
+        core = make_core(database, secret_key(settings))
         observer = Observer(self._registry)
         authenticator = Authenticator(database)
         limiter = RateLimiter()
-        own = Own(core, authenticator)
-        onepay = OnePay(core)
+        policy = UrlPolicy(
+            allow_http=settings.webhooks_allow_http, allow_private=settings.webhooks_allow_private_networks
+        )
+        own = Own(core, authenticator, policy, self._stop)
+        onepay = OnePay(core, policy)
         self._onepay = Api(
             onepay, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
         )
@@ -224,7 +248,7 @@ class Application:
             proxy_hops=settings.proxy_hops,
         )
         if self._runs_worker:
-            self._worker = asyncio.create_task(loops.run(core, self._stop))
+            self._worker = asyncio.create_task(loops.run(core, self._stop, telling(settings, self._registry)))
         _spare_the_collector()
 
     async def _close(self) -> None:
@@ -235,6 +259,15 @@ class Application:
                     await self._worker
         if self._database is not None:
             await self._database.close()
+
+
+async def _fit_feed(database: Database) -> None:
+    """Find out whether the database was moved to another PostgreSQL server, and let the feed go on all the same."""
+    async with database.transaction() as connection:
+        if await fit_feed(connection):
+            _log.warning(
+                "feed_moved", reason="the database was restored on another server; positions go on above the old"
+            )
 
 
 def _spare_the_collector() -> None:
@@ -288,6 +321,8 @@ async def run_worker(settings: Settings, database_url: str, stop: asyncio.Event)
     """Run the worker loops alone until `stop` is set."""
     database = await Database.connect(database_url, connections_max=settings.connections_max)
     try:
-        await loops.run(make_core(database), stop)
+        await _fit_feed(database)
+        core = make_core(database, secret_key(settings))
+        await loops.run(core, stop, telling(settings, CollectorRegistry()))
     finally:
         await database.close()

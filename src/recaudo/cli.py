@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from recaudo import __version__
-from recaudo.config import Settings, read_settings
+from recaudo.config import Settings, read_settings, secret_key
 
 app = typer.Typer(
     name="recaudo",
@@ -166,7 +166,7 @@ def demo(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     settings = _with_address(read_settings(), host, port)
     address = _free_address(host, port)
     with _database(settings) as url:
-        merchant = asyncio.run(_demo_merchant(url))
+        merchant = asyncio.run(_demo_merchant(url, secret_key(settings)))
         _print_demo(settings, merchant)
         _run_server(settings, url, host=address, port=port, workers=1, runs_worker=True)
 
@@ -268,7 +268,7 @@ def _with_core(settings: Settings, run: Any) -> Any:  # noqa: ANN401 - an async 
     async def inside(url: str) -> Any:  # noqa: ANN401
         database = await Database.connect(url, connections_max=2)
         try:
-            return await run(make_core(database))
+            return await run(make_core(database, secret_key(settings)))
         finally:
             await database.close()
 
@@ -284,7 +284,7 @@ def _with_address(settings: Settings, host: str, port: int) -> Settings:
     return msgspec.structs.replace(settings, public_url=f"http://{shown}:{port}")
 
 
-async def _demo_merchant(url: str) -> Any:  # noqa: ANN401 - a NewMerchant, or None when it exists already
+async def _demo_merchant(url: str, secret: str) -> Any:  # noqa: ANN401 - a NewMerchant, or None when it exists already
     from recaudo.app import make_core
     from recaudo.store.accounts import SlugTakenError
     from recaudo.store.database import Database
@@ -293,7 +293,7 @@ async def _demo_merchant(url: str) -> Any:  # noqa: ANN401 - a NewMerchant, or N
     database = await Database.connect(url, connections_max=2)
     try:
         return await use_cases.create(
-            make_core(database),
+            make_core(database, secret),
             "Comercio de demostración",
             DEMO_SLUG,
             support_contact="soporte@ejemplo.com",

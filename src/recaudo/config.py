@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str
     proxy_hops: int
     connections_max: int
+    webhooks_allow_http: bool
+    webhooks_allow_private_networks: bool
 
 
 SECRET_CHARS_MIN = 32
@@ -44,6 +46,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         log_level=level,
         proxy_hops=_number(env, "RECAUDO_PROXY_HOPS", default=0, lowest=0, highest=10),
         connections_max=_number(env, "RECAUDO_DATABASE_CONNECTIONS", default=12, lowest=2, highest=200),
+        webhooks_allow_http=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_HTTP"),
+        webhooks_allow_private_networks=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS"),
     )
 
 
@@ -105,6 +109,15 @@ def _secret(text: str | None) -> str | None:
     if len(text) < SECRET_CHARS_MIN:
         raise SettingsError(f"RECAUDO_SECRET_KEY is too short; use at least {SECRET_CHARS_MIN} random characters.")
     return text
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = (env.get(name) or "0").strip().lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise SettingsError(f"{name} is {text[:20]!r}; it must be 1 or 0.")
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int, lowest: int, highest: int) -> int:

@@ -8,6 +8,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def random_fraction() -> float:
+    """A number between 0 and 1, to spread what would otherwise happen at once."""
+    return int.from_bytes(os.urandom(4)) / 2**32
+
+
 class SystemClock:
     """Real time, in UTC."""
 

@@ -22,7 +22,7 @@ from recaudo.usecases.attempts import ASK_AFTER_S, ASK_DAILY_S, StartAttempt, ne
 from recaudo.usecases.core import Core
 from recaudo.worker import loops
 from recaudo.worker.backoff import wait_after
-from tests.databases import bill, core_on, create, new_account, own_database, plain
+from tests.databases import TELLING, bill, core_on, create, new_account, own_database, plain
 
 PRICE_MINOR = 5_000_000
 
@@ -91,7 +91,7 @@ class Story:
         await self.advance(seconds=max(0.0, (instant - now).total_seconds()))
 
     async def drain(self) -> int:
-        return await loops.drain(self.core)
+        return await loops.drain(self.core, TELLING)
 
     async def invoice(self, invoice_id: UUID) -> dict[str, Any]:
         return await self._row("SELECT * FROM invoice WHERE id = $1", invoice_id)
@@ -109,7 +109,7 @@ class Story:
     async def events(self, invoice_id: UUID) -> list[str]:
         async with self.core.database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT type FROM event WHERE invoice_id = $1 ORDER BY version, ordinal", invoice_id
+                "SELECT type FROM event WHERE subject_id = $1 ORDER BY version, ordinal", invoice_id
             )
         return [r["type"] for r in rows]
 
@@ -309,7 +309,7 @@ async def test_several_workers_at_once_ask_about_each_attempt_once(story: Story,
     await asyncio.gather(*(story.pay(i, outcome="pending_then_approve") for i in pending))
     await story.advance(seconds=11)
     async with core_on(own_url) as second, core_on(own_url) as third:
-        counts = await asyncio.gather(*(loops.drain(c) for c in (story.core, second, third)))
+        counts = await asyncio.gather(*(loops.drain(c, TELLING) for c in (story.core, second, third)))
     assert sum(counts) == 30
     assert {(await story.attempt(i))["asked"] for i in pending} == {2}
     assert {(await story.invoice(i))["state"] for i in pending} == {"paid"}
@@ -354,7 +354,7 @@ async def until_paid(story: Story, invoice: UUID) -> None:
 
 async def test_the_loops_perform_what_becomes_due_and_end_when_they_are_told(story: Story) -> None:
     stop = asyncio.Event()
-    running = asyncio.create_task(loops.run(story.core, stop))
+    running = asyncio.create_task(loops.run(story.core, stop, TELLING))
     invoice = await story.bill()
     await story.pay(invoice, outcome="pending_then_approve")
     await story.advance(seconds=11)
@@ -373,7 +373,7 @@ async def test_a_stop_waits_for_what_is_being_performed(story: Story, own_url: s
         await transaction.start()
         await connection.fetch("SELECT 1 FROM invoice WHERE id = $1 FOR UPDATE", invoice)
         await story.advance(seconds=11)
-        running = asyncio.create_task(loops.run(story.core, stop))
+        running = asyncio.create_task(loops.run(story.core, stop, TELLING))
         async with asyncio.timeout(10):
             while (await story.attempt(invoice))["leased_until"] is None:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.05)
@@ -387,7 +387,7 @@ async def test_a_stop_waits_for_what_is_being_performed(story: Story, own_url: s
 
 async def test_the_loops_outlive_a_database_that_goes_away(story: Story, own_url: str) -> None:
     stop = asyncio.Event()
-    running = asyncio.create_task(loops.run(story.core, stop))
+    running = asyncio.create_task(loops.run(story.core, stop, TELLING))
     async with plain(own_url) as connection:
         for _ in range(3):
             await connection.execute(

@@ -192,4 +192,14 @@ def base62(number: int) -> str:
     return "".join(reversed(digits))
 
 
+def from_base62(digits: str) -> int | None:
+    """The 128-bit number that 24 characters stand for; None for anything else."""
+    if len(digits) != 24 or not set(digits) <= set(_BASE62):
+        return None
+    number = 0
+    for digit in digits:
+        number = number * 62 + _BASE62.index(digit)
+    return number if number < 1 << 128 else None
+
+
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

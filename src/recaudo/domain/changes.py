@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from recaudo.domain.events import EVENT_TYPES
 from recaudo.domain.model import (
     Attempt,
     Case,
@@ -158,12 +159,18 @@ class Draft:
         attempt_id: UUID | None = None,
         **data: Any,  # noqa: ANN401
     ) -> None:
-        """Tell that something happened. Events are delivered in the order of these calls."""
+        """Tell that something happened. Events are delivered in the order of these calls.
+
+        A request to pay that stands alone has no invoice to tell of: its collection's events say it all.
+        """
+        assert kind in EVENT_TYPES, "every kind of event is listed, for dialects and readers to know it"
+        if kind.startswith("invoice.") and self.invoice.kind is InvoiceKind.REQUEST:
+            return
         self._events.append(
             Event(
                 account_id=self.invoice.account_id,
                 id=self.moment.new_id(),
-                invoice_id=self.invoice.id,
+                subject_id=self.invoice.id,
                 version=self.invoice.version,
                 ordinal=len(self._events),
                 type=kind,

@@ -208,11 +208,11 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened. Events of one change share the invoice's version and are told in `ordinal` order."""
+    """What happened. Events of one change share the subject's version and are told in `ordinal` order."""
 
     account_id: UUID
     id: UUID
-    invoice_id: UUID
+    subject_id: UUID  # the invoice; for endpoint.failing the endpoint
     version: int
     ordinal: int
     type: str

@@ -76,6 +76,29 @@ class Observer:
         self._log.error("internal_error", request_id=request_id, exc_info=error)
 
 
+class DeliveryMeter:
+    """Counts what comes of telling endpoints."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._tries = Counter(
+            "recaudo_webhook_tries_total",
+            "Tries to tell an endpoint, by what became of the delivery: delivered, waiting (tried again) or failed.",
+            ("state",),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "recaudo_webhook_try_seconds",
+            "Time that endpoints took to answer, or not to.",
+            registry=registry,
+            buckets=_LATENCY_BUCKETS_S,
+        )
+
+    def tried(self, state: str, seconds: float) -> None:
+        """One try came back."""
+        self._tries.labels(state).inc()
+        self._seconds.observe(seconds)
+
+
 def configure_logging(level: str) -> None:
     """JSON lines on standard error, from `level` on. `level` is debug, info, warning or error."""
     structlog.configure(

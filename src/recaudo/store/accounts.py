@@ -149,15 +149,24 @@ async def raise_clock_shift(connection: Connection, account_id: UUID, clock_shif
     """
     shift: timedelta | None = await connection.fetchval(
         """
-        WITH moved AS (
-            UPDATE account SET clock_shift = greatest(clock_shift, $2) WHERE id = $1 AND is_test
-            RETURNING id, clock_shift AS shift
+        WITH before AS (
+            SELECT id, clock_shift FROM account WHERE id = $1 AND is_test FOR NO KEY UPDATE
+        ), moved AS (
+            UPDATE account a SET clock_shift = greatest(a.clock_shift, $2) FROM before WHERE a.id = before.id
+            RETURNING a.id, a.clock_shift AS shift, a.clock_shift - before.clock_shift AS by
         ), collections AS (
             UPDATE collection c SET due_at = c.expires_at - moved.shift, leased_until = NULL
             FROM moved WHERE c.account_id = moved.id AND c.due_at IS NOT NULL
         ), attempts AS (
             UPDATE attempt t SET due_at = t.ask_at - moved.shift, leased_until = NULL
             FROM moved WHERE t.account_id = moved.id AND t.due_at IS NOT NULL
+        ), deliveries AS (
+            -- What is on its way stays leased: only its schedule moves.
+            UPDATE delivery d SET due_at = d.due_at - moved.by, first_tried_at = d.first_tried_at - moved.by
+            FROM moved WHERE d.account_id = moved.id AND d.due_at IS NOT NULL
+        ), endpoints AS (
+            UPDATE endpoint p SET failing_since = p.failing_since - moved.by
+            FROM moved WHERE p.account_id = moved.id AND p.failing_since IS NOT NULL
         )
         SELECT shift FROM moved
         """,

@@ -169,11 +169,11 @@ CHECKS = (
         SELECT i.account_id, i.id, i.version || ' versions, ' || coalesce(e.events, 0) || ' events' AS stored,
                coalesce(e.versions, 0) || ' versions, ' || coalesce(e.numbered, 0) || ' events' AS computed
         FROM invoice i
-        LEFT JOIN (SELECT account_id, invoice_id, count(*) AS versions, sum(count) AS events, sum(last + 1) AS numbered
-                   FROM (SELECT account_id, invoice_id, version, count(*), max(ordinal) AS last
+        LEFT JOIN (SELECT account_id, subject_id, count(*) AS versions, sum(count) AS events, sum(last + 1) AS numbered
+                   FROM (SELECT account_id, subject_id, version, count(*), max(ordinal) AS last
                          FROM event GROUP BY 1, 2, 3) v
                    GROUP BY 1, 2) e
-               ON e.account_id = i.account_id AND e.invoice_id = i.id
+               ON e.account_id = i.account_id AND e.subject_id = i.id
         WHERE i.version IS DISTINCT FROM coalesce(e.versions, 0) OR e.events IS DISTINCT FROM e.numbered
         """,
     ),

@@ -16,7 +16,7 @@ import msgspec
 from recaudo.domain.changes import Change
 from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt, Transfer
 from recaudo.store import rows
-from recaudo.store.database import Connection, StaleVersionError
+from recaudo.store.database import Connection, RawJson, StaleVersionError
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +84,26 @@ _KEYS = {"account_id", "id", "invoice_id", "created_at"}
 _IDEMPOTENCY = "INSERT INTO idempotency SELECT * FROM unnest(${}::idempotency[])"
 
 
+def _events(parameter: int, now: int) -> str:
+    """Events, and one delivery for each endpoint of their account that wants to know: none, no cost.
+
+    A delivery's id begins like its event's, so that both sort by the account's clock.
+    """
+    return f"""
+    told AS (
+        {_insert("event", Event, parameter)}
+        RETURNING account_id, id, subject_id, version, ordinal, type, at
+    ),
+    deliveries AS (
+        INSERT INTO delivery
+            (account_id, id, endpoint_id, event_id, subject_id, version, ordinal, type, created_at, due_at)
+        SELECT e.account_id, (substr(e.id::text, 1, 18) || substr(gen_random_uuid()::text, 19))::uuid, p.id,
+               e.id, e.subject_id, e.version, e.ordinal, e.type, e.at, ${now}::timestamptz
+        FROM told e JOIN endpoint p ON p.account_id = e.account_id AND e.type = ANY (p.tells)
+        WHERE p.deleted_at IS NULL
+    )"""  # noqa: S608 - our own names
+
+
 def _create_sql() -> str:
     return f"""
     -- Every row of many new invoices. A taken key fails the whole statement and with it every row.
@@ -93,8 +113,9 @@ def _create_sql() -> str:
     customers AS ({_insert("customer", Customer, 2, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")}),
     invoices AS ({_insert("invoice", Invoice, 3)}),
     collections AS ({_insert("collection", Collection, 4)}),
-    transfers AS ({_insert("transfer", Transfer, 5)})
-    {_insert("event", Event, 6)}
+    transfers AS ({_insert("transfer", Transfer, 5)}),
+    {_events(6, 7)}
+    SELECT 1
     """
 
 
@@ -113,7 +134,7 @@ def _save_sql() -> str:
     attempts AS ({_insert("attempt", Attempt, 3, on_conflict=_overwrite("attempt", Attempt))}),
     receipts AS ({_insert("receipt", Receipt, 4)}),
     transfers AS ({_insert("transfer", Transfer, 5)}),
-    events AS ({_insert("event", Event, 6)}),
+    {_events(6, 10)},
     notices AS (INSERT INTO notice SELECT * FROM unnest($7::notice[])),
     remembered AS ({_IDEMPOTENCY.format(8)}),
     customers AS ({_insert("customer", Customer, 9, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")})
@@ -141,6 +162,7 @@ async def create_many(connection: Connection, creations: Sequence[Creation]) -> 
             [rows.collection_row(row, c.clock_shift) for c in creations for row in c.change.collections],
             [rows.transfer_row(row) for c in changes for row in c.transfers],
             [rows.event_row(row, c) for c in changes for row in c.events],
+            _real_instant(changes[0], creations[0].clock_shift),
         )
     except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
         raise TakenError(str(error)) from error
@@ -173,6 +195,7 @@ async def save(
             [msgspec.structs.astuple(row) for row in notices],
             [_remembered_row(remembered)] if remembered is not None else [],
             [rows.customer_row(customer)] if customer is not None else [],
+            _real_instant(change, clock_shift),
         )
     except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
         raise TakenError(str(error)) from error
@@ -227,6 +250,33 @@ _REMEMBER = f"""
 """  # noqa: S608 - our own names
 
 
+async def tell_failing(connection: Connection, event: Event, snapshot: bytes, real_now: datetime) -> None:
+    """Write an event about an endpoint that fails, for the account's other endpoints to be told."""
+    await connection.execute(
+        """
+        WITH told AS (
+            INSERT INTO event (account_id, id, subject_id, version, ordinal, type, data, snapshot, at)
+            VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8)
+        )
+        INSERT INTO delivery
+            (account_id, id, endpoint_id, event_id, subject_id, version, ordinal, type, created_at, due_at)
+        SELECT $1, (substr($2::uuid::text, 1, 18) || substr(gen_random_uuid()::text, 19))::uuid, p.id,
+               $2, $3, $4, 0, $5, $8, $9
+        FROM endpoint p
+        WHERE p.account_id = $1 AND p.id <> $3 AND p.deleted_at IS NULL AND $5 = ANY (p.tells)
+        """,
+        event.account_id,
+        event.id,
+        event.subject_id,
+        event.version,
+        event.type,
+        event.data,
+        RawJson(snapshot),
+        event.at,
+        real_now,
+    )
+
+
 def _remembered_row(remembered: Remembered) -> rows.Row:
     return msgspec.structs.astuple(remembered)
 
@@ -235,6 +285,11 @@ def _customers(creations: Sequence[Creation]) -> list[rows.Row]:
     """Each customer once: two rows with one key in one statement would conflict with each other."""
     unique = {c.customer.id: c.customer for c in creations if c.customer is not None}
     return [rows.customer_row(customer) for _, customer in sorted(unique.items())]
+
+
+def _real_instant(change: Change, clock_shift: timedelta) -> datetime:
+    """The real time of a decision: its deliveries are due from then on."""
+    return change.events[0].at - clock_shift
 
 
 def _origin(change: Change) -> tuple[str, str, str, UUID]:

@@ -11,7 +11,8 @@ import msgspec
 
 from recaudo.store.database import Connection
 
-TABLES = ("collection", "attempt")
+# Each table and the column that says what its rows are about.
+TABLES = {"collection": "invoice_id", "attempt": "invoice_id", "replay": "id"}
 LEASE = timedelta(seconds=60)
 ERROR_CHARS_MAX = 500
 
@@ -21,7 +22,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
     account_id: UUID
     id: UUID
-    invoice_id: UUID
+    subject_id: UUID
     tries: int
     leased_until: datetime
 
@@ -46,7 +47,7 @@ async def claim(connection: Connection, table: str, *, real_now: datetime, limit
         FROM unnest($1::uuid[], $2::uuid[]) c (account_id, id)
         WHERE t.account_id = c.account_id AND t.id = c.id
           AND t.due_at <= $4 AND (t.leased_until IS NULL OR t.leased_until <= $4)
-        RETURNING t.account_id, t.id, t.invoice_id, t.tries, t.leased_until
+        RETURNING t.account_id, t.id, t.{TABLES[table]}, t.tries, t.leased_until
         """,  # noqa: S608
         [c["account_id"] for c in candidates],
         [c["id"] for c in candidates],

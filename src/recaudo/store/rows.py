@@ -69,7 +69,7 @@ def customer_row(customer: Customer) -> Row:
 
 
 def event_row(event: Event, change: Change) -> Row:
-    """The first event of a change carries the invoice as the change left it; transaction_id is the table's own."""
+    """The first event of a change carries the invoice as the change left it; its position is the table's own."""
     snapshot = RawJson(msgspec.json.encode(snapshot_of(change))) if event.ordinal == 0 else None
     values = msgspec.structs.astuple(event)
     return (*values[:-1], snapshot, values[-1], None)
@@ -77,8 +77,9 @@ def event_row(event: Event, change: Change) -> Row:
 
 def snapshot_of(change: Change) -> dict[str, Any]:
     """What the event keeps, enough to tell of it in any dialect later."""
-    collections = {c.id: c for c in change.collections}
-    collections.setdefault(change.after.current.id, change.after.current)
+    told = {change.invoice.collection_id, *(e.collection_id for e in change.events)}
+    collections = {c.id: c for c in change.after.collections if c.id in told}
+    collections |= {c.id: c for c in change.collections}
     return {
         "invoice": change.invoice,
         "collections": list(collections.values()),

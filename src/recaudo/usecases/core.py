@@ -15,8 +15,9 @@ from recaudo.domain.model import Account, Case, Customer, Invoice
 from recaudo.store import cases, door, idempotency
 from recaudo.store.database import Connection, Database, StaleVersionError
 from recaudo.store.door import Remembered, TakenError
+from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
-from recaudo.usecases.ports import Clock, Gateway, Ids
+from recaudo.usecases.ports import Clock, Gateway, Ids, WebhookDialect
 from recaudo.usecases.turns import Turns
 
 # A decision is repeated when somebody else changed the invoice in between; the row lock makes that rare.
@@ -31,7 +32,10 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns
     clock: Clock
     ids: Ids
+    chance: Callable[[], float]  # between 0 and 1
     gateways: Mapping[str, Gateway]
+    webhooks: Mapping[str, WebhookDialect]
+    vault: Vault
 
     def now(self, account: Account) -> datetime:
         """The present instant on the account's clock."""

@@ -41,7 +41,7 @@ async def expire(core: Core, claimed: Claimed) -> None:
         return closing.expire_collection(case, claimed.id, moment)
 
     try:
-        await change_invoice(core, account, claimed.invoice_id, decide, lambda _: (200, b""), about=claimed.id)
+        await change_invoice(core, account, claimed.subject_id, decide, lambda _: (200, b""), about=claimed.id)
     except NotDueError:
         return
 

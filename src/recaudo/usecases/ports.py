@@ -1,6 +1,6 @@
 """The few protocols with many implementations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -8,7 +8,11 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain.attempting import Answer
+from recaudo.domain.delivering import Endpoint
 from recaudo.domain.model import Account, Attempt, Collection, Invoice
+from recaudo.store.events import Told
+
+Headers = Sequence[tuple[str, str]]
 
 
 class Clock(Protocol):
@@ -59,4 +63,37 @@ class Gateway(Protocol):
 
     async def ask(self, attempt: Attempt, context: GatewayContext) -> Answer:
         """What became of it."""
+        ...
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What an endpoint is sent: the event's id and type in the dialect's spelling come from these."""
+
+    event_id: UUID
+    type: str  # in the dialect's words
+    subject_version: int
+    body: bytes
+
+
+class WebhookDialect(Protocol):
+    """How endpoints of one dialect are told what happened."""
+
+    name: str
+    types: Mapping[str, str | None]
+    """Every type an endpoint may list, and the core's name of it; None for one that is never raised."""
+
+    def new_secrets(self) -> tuple[str, str]:
+        """A signing secret and a static token (empty where the dialect has none)."""
+        ...
+
+    def body(self, told: Told, base_url: str) -> tuple[str, bytes]:
+        """The dialect's type and the body of an event. The same event gives the same bytes."""
+        ...
+
+    def sample(self, type_: str, base_url: str, now: datetime, *, is_test: bool, event_id: UUID) -> bytes:
+        """The body of an invented event of a type the dialect lists, about objects whose ids are all zeros."""
+        ...
+
+    def headers(self, message: Message, endpoint: Endpoint, secrets: Sequence[str], now_s: int) -> Headers:
+        """The headers of one try at `now_s` (Unix seconds, real time); `secrets` sign, newest first."""
         ...

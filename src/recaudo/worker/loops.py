@@ -10,11 +10,14 @@ from typing import Any
 import msgspec
 import structlog
 
+from recaudo.edge.observe import DeliveryMeter
 from recaudo.store.database import DatabaseAwayError
 from recaudo.store.due import Claimed
-from recaudo.usecases import due
+from recaudo.usecases import due, replays
 from recaudo.usecases.core import Core
 from recaudo.worker.backoff import wait_after
+from recaudo.worker.deliveries import CLAIMED_MAX, Dispatcher
+from recaudo.worker.sender import Sender
 
 BATCH_MAX = 50
 IDLE_S = 1.0
@@ -30,22 +33,38 @@ class Job(msgspec.Struct, frozen=True):
     perform: Callable[[Core, Claimed], Awaitable[None]]
 
 
-JOBS: Sequence[Job] = (Job("collection", due.expire), Job("attempt", due.ask))
+JOBS: Sequence[Job] = (Job("collection", due.expire), Job("attempt", due.ask), Job("replay", replays.go_on))
 
 
-async def run(core: Core, stop: asyncio.Event) -> None:
+class Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """How endpoints are told what happened: where links lead, and where requests may go."""
+
+    base_url: str
+    allow_private_networks: bool
+    meter: DeliveryMeter | None = None
+
+    def sender(self) -> Sender:
+        return Sender(allow_private_networks=self.allow_private_networks, connections_max=CLAIMED_MAX)
+
+
+async def run(core: Core, stop: asyncio.Event, telling: Telling) -> None:
     """Run every loop until `stop` is set; what is being performed then is finished first."""
-    await asyncio.gather(*(_loop(core, job, stop) for job in JOBS))
+    async with telling.sender() as sender:
+        dispatcher = Dispatcher(core, sender, telling.base_url, meter=telling.meter)
+        await asyncio.gather(*(_loop(core, job, stop) for job in JOBS), dispatcher.run(stop))
 
 
-async def drain(core: Core) -> int:
+async def drain(core: Core, telling: Telling) -> int:
     """Perform what is due now until nothing is; returns how many rows were performed."""
     done = 0
-    while True:
-        counts = [await _once(core, job) for job in JOBS]
-        if not any(counts):
-            return done
-        done += sum(counts)
+    async with telling.sender() as sender:
+        dispatcher = Dispatcher(core, sender, telling.base_url)
+        while True:
+            counts = [await _once(core, job) for job in JOBS]
+            counts.append(await dispatcher.drain())
+            if not any(counts):
+                return done
+            done += sum(counts)
 
 
 async def _loop(core: Core, job: Job, stop: asyncio.Event) -> None:

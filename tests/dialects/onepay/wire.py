@@ -170,7 +170,7 @@ async def told(world: World, client: Client, payment_or_invoice_id: str) -> list
     """
     records = await world.rows(
         """
-        SELECT e.type FROM event e JOIN invoice i ON i.account_id = e.account_id AND i.id = e.invoice_id
+        SELECT e.type FROM event e JOIN invoice i ON i.account_id = e.account_id AND i.id = e.subject_id
         WHERE e.account_id = $1 AND (i.kind = 'invoice' OR e.type NOT LIKE 'invoice.%') AND i.id = coalesce(
             (SELECT invoice_id FROM collection WHERE account_id = $1 AND id = $2::uuid), $2::uuid
         ) ORDER BY e.version, e.ordinal

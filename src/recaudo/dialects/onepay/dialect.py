@@ -14,29 +14,32 @@ from recaudo.dialects.onepay.errors import (
 )
 from recaudo.dialects.onepay.routes import Operations, routes
 from recaudo.domain.states import Refusal, RefusedError
+from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.bodies import differences
 from recaudo.edge.http import Reply
 from recaudo.edge.problems import Problem, ProblemKind
 from recaudo.edge.routing import ApiRequest, Router
 from recaudo.usecases.core import Core, KeyReusedError, NotFoundError, OriginTakenError
 from recaudo.usecases.customers import DocumentTakenError
+from recaudo.usecases.webhooks import TooManyEndpointsError
 
 _NOUNS = {
     "invoices": "La factura no existe.",
     "payments": "El cobro no existe.",
     "payment-intents": "El intento de pago no existe.",
     "customers": "El cliente no existe.",
+    "webhooks": "El webhook no existe.",
 }
 
 
 class OnePay:
-    """OnePay's invoices, payments, payment intents and customers."""
+    """OnePay's invoices, payments, payment intents, customers and webhooks."""
 
     name = "onepay"
     key_headers: Sequence[bytes] = (b"x-idempotency",)
 
-    def __init__(self, core: Core) -> None:
-        self.router = Router(routes(Operations(core)))
+    def __init__(self, core: Core, policy: UrlPolicy) -> None:
+        self.router = Router(routes(Operations(core, policy)))
 
     def read_key(self, authorization: bytes | None) -> str:
         """The key of `Bearer <key>` (1.2). Raises Problem UNAUTHENTICATED."""
@@ -74,6 +77,8 @@ class OnePay:
                 return _origin_taken(error)
             case DocumentTakenError():
                 return error_reply("customer_exists", existing_id=str(error.existing_id))
+            case TooManyEndpointsError():
+                return error_reply("webhook_limit")
             case RefusedError():
                 return _refused(error, request)
             case _:

@@ -24,6 +24,7 @@ _TAGS: Mapping[str, tuple[str, str]] = {
     "payments": ("Cobros", "Una solicitud de pago con su enlace: de una factura, o sola."),
     "payment-intents": ("Intentos de pago", "Cada vez que alguien intentó pagar un cobro, con o sin éxito."),
     "customers": ("Clientes", "Quienes pagan, con su documento y sus contactos."),
+    "webhooks": ("Webhooks", "A quién se le cuenta lo que pasa, y qué fue de cada entrega."),
 }
 
 _HEADERS: Mapping[str, Json] = {
@@ -72,6 +73,7 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("payment_id", "Identificador del cobro.", examples.PAYMENT_ID),
         ("intent_id", "Identificador del intento.", examples.INTENT_ID),
         ("customer_id", "Identificador del cliente.", examples.CUSTOMER_ID),
+        ("webhook_id", "Identificador del webhook.", examples.CUSTOMER_ID),
     )
 }
 

@@ -310,4 +310,11 @@ _CUSTOMERS: Mapping[str, OperationDocs] = {
     ),
 }
 
-OPERATIONS: Mapping[str, OperationDocs] = {**_INVOICES, **_PAYMENTS, **_INTENTS, **_CUSTOMERS}
+_WEBHOOKS = {
+    name: OperationDocs(description="", success="")
+    for name in (
+        "createWebhook listWebhooks getWebhook updateWebhook patchWebhook deleteWebhook testWebhook rotateWebhook"
+    ).split()
+}
+
+OPERATIONS: Mapping[str, OperationDocs] = {**_INVOICES, **_PAYMENTS, **_INTENTS, **_CUSTOMERS, **_WEBHOOKS}

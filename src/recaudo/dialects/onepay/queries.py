@@ -13,7 +13,7 @@ PER_PAGE_MAX = 100
 PAGE_MAX = 10**12
 SHOWN_CHARS_MAX = 100
 
-Kind = Literal["invoices", "payments", "payment_intents", "customers"]
+Kind = Literal["invoices", "payments", "payment_intents", "customers", "webhooks"]
 Filters = dict[str, list[object]]
 
 
@@ -77,6 +77,7 @@ _LISTS: Mapping[Kind, _List] = {
         ("id", "document_number", "email", "phone"),
         plain={"document_number": "filter[document_number]", "limit": "per_page"},
     ),
+    "webhooks": _List(("id",)),
 }
 
 _NUMBER = re.compile(r"[0-9]{1,13}")

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from recaudo.domain import money
+from recaudo.domain.attempting import base62
 from recaudo.domain.model import Attempt, Collection, Customer, Invoice, InvoiceKind, Receipt
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
@@ -113,8 +115,13 @@ def invoice_row(it: Invoice) -> dict[str, Any]:
     }
 
 
-def payment(view: CollectionView, base_url: str, *, is_test: bool, alone: bool = True) -> dict[str, Any]:
-    """A payment (6.2); `alone` adds the members that an invoice's payment does not print."""
+def payment(
+    view: CollectionView, base_url: str, *, is_test: bool, alone: bool = True, failed: Attempt | None = None
+) -> dict[str, Any]:
+    """A payment (6.2); `alone` adds the members that an invoice's payment does not print.
+
+    `failed` is the attempt that payment.rejected tells of.
+    """
     it, of = view.collection, view.invoice
     is_request = of.kind is InvoiceKind.REQUEST
     answer: dict[str, Any] = {
@@ -146,6 +153,8 @@ def payment(view: CollectionView, base_url: str, *, is_test: bool, alone: bool =
         "commission": None,
     }
     _add_progress(answer, view)
+    if failed is not None:
+        answer["remarks"] = _intent_remarks(failed)
     if alone:
         _add_context(answer, of)
     return answer
@@ -227,6 +236,11 @@ def method(it: Mapping[str, Any], of: Invoice) -> dict[str, Any]:
         "created_at": it["created_at"],
         "country": it.get("country"),
     }
+
+
+def event_name(event_id: UUID) -> str:
+    """An event's id on the wire: `evt_` and 24 letters or digits (14.2)."""
+    return f"evt_{base62(event_id.int)}"
 
 
 def page(rows: Sequence[dict[str, Any]], found: Page[Any], *, number: int, per_page: int) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from recaudo.dialects.onepay import parse, render
+from recaudo.dialects.onepay.endpoints import EndpointActions
 from recaudo.dialects.onepay.reading import IGNORED_NAME_CHARS_MAX, Reading
 from recaudo.domain.changes import Change
 from recaudo.domain.model import Account, Customer, InvoiceKind
+from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.bodies import canonical
 from recaudo.edge.http import Reply, ignored_header
 from recaudo.edge.routing import ApiRequest, Handler, Need, Route
@@ -26,8 +28,9 @@ INTENTS_OF_PAYMENT_MAX = 100
 class Operations:
     """Handlers of the dialect's routes, over one core."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, policy: UrlPolicy) -> None:
         self._core = core
+        self._endpoints = EndpointActions(core, policy)
 
     async def create_invoice(self, request: ApiRequest) -> Reply:
         """POST /invoices (8.1)."""
@@ -202,6 +205,39 @@ class Operations:
             found = await customers.list_customers(connection, request.account.id, wanted, filters)
         return _page([render.customer(c, is_test=request.account.is_test) for c in found.items], found, wanted, ignored)
 
+    async def create_webhook(self, request: ApiRequest) -> Reply:
+        """POST /webhooks (13)."""
+        done, ignored = await self._endpoints.create(request.account, request.body or {}, _once(request))
+        return _reply(done, ignored, request)
+
+    async def list_webhooks(self, request: ApiRequest) -> Reply:
+        """GET /webhooks (13)."""
+        return _ok(*await self._endpoints.page(request.account, request.query))
+
+    async def get_webhook(self, request: ApiRequest) -> Reply:
+        """GET /webhooks/{id} (13)."""
+        return _ok(await self._endpoints.detail(request.account, _id(request)), _unknown_query(request))
+
+    async def change_webhook(self, request: ApiRequest) -> Reply:
+        """PUT and PATCH /webhooks/{id} (13)."""
+        done, ignored = await self._endpoints.change(request.account, _id(request), request.body or {}, _once(request))
+        return _reply(done, ignored, request)
+
+    async def delete_webhook(self, request: ApiRequest) -> Reply:
+        """DELETE /webhooks/{id} (13)."""
+        done = await self._endpoints.delete(request.account, _id(request), _once(request))
+        return _reply(done, _unknown_members(request), request)
+
+    async def test_webhook(self, request: ApiRequest) -> Reply:
+        """POST /webhooks/{id}/test (13)."""
+        body = await self._endpoints.send_sample(request.account, _id(request), request.base_url)
+        return _ok(body, [*_unknown_members(request), *_unknown_query(request)])
+
+    async def rotate_webhook(self, request: ApiRequest) -> Reply:
+        """POST /webhooks/{id}/rotate (13)."""
+        done, ignored = await self._endpoints.rotate(request.account, _id(request), request.body, _once(request))
+        return _reply(done, ignored, request)
+
     async def _known_customers(self, account: Account, body: Mapping[str, Any]) -> dict[UUID, Customer]:
         ids = parse.customer_ids(dict(body))
         if not ids:
@@ -257,6 +293,21 @@ def routes(operations: Operations) -> Sequence[Route]:
         ("POST", "/customers", o.create_customer, "createCustomer", "Crear un cliente", creates),
         ("GET", "/customers", o.list_customers, "listCustomers", "Listar clientes", reads),
         ("GET", "/customers/{customer_id}", o.get_customer, "getCustomer", "Consultar un cliente", reads),
+        ("POST", "/webhooks", o.create_webhook, "createWebhook", "Crear un webhook", creates),
+        ("GET", "/webhooks", o.list_webhooks, "listWebhooks", "Listar webhooks", reads),
+        ("GET", "/webhooks/{webhook_id}", o.get_webhook, "getWebhook", "Consultar un webhook y sus entregas", reads),
+        ("PUT", "/webhooks/{webhook_id}", o.change_webhook, "updateWebhook", "Cambiar un webhook", changes),
+        ("PATCH", "/webhooks/{webhook_id}", o.change_webhook, "patchWebhook", "Cambiar un webhook", changes),
+        ("DELETE", "/webhooks/{webhook_id}", o.delete_webhook, "deleteWebhook", "Eliminar un webhook", acts),
+        (
+            "POST",
+            "/webhooks/{webhook_id}/test",
+            o.test_webhook,
+            "testWebhook",
+            "Enviar un evento de ejemplo",
+            {"body": "optional", "once": "none"},
+        ),
+        ("POST", "/webhooks/{webhook_id}/rotate", o.rotate_webhook, "rotateWebhook", "Cambiar el secreto", acts),
     )
     return [
         Route(

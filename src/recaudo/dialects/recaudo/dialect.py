@@ -1,19 +1,24 @@
 """Our own additions as the edge sees them. Either authentication scheme opens them."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Sequence
 
-from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, InvalidError, error_reply
+from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, InvalidError, InvalidQueryError, error_reply
+from recaudo.dialects.recaudo.feed import TooManyWaitingError
 from recaudo.dialects.recaudo.routes import Operations, routes
+from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.domain.states import RefusedError
+from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.http import Reply
 from recaudo.edge.problems import Problem, ProblemKind
 from recaudo.edge.routing import ApiRequest, Router
 from recaudo.usecases.attempts import GatewayNotAllowedError
-from recaudo.usecases.core import Core, NotFoundError
+from recaudo.usecases.core import Core, KeyReusedError, NotFoundError
 from recaudo.usecases.merchants import NotATestAccountError
+from recaudo.usecases.webhooks import TooManyEndpointsError
 
 
 class Own:
@@ -22,8 +27,8 @@ class Own:
     name = "recaudo"
     key_headers: Sequence[bytes] = (b"idempotency-key", b"x-idempotency")
 
-    def __init__(self, core: Core, authenticator: Authenticator) -> None:
-        self.router = Router(routes(Operations(core, authenticator)))
+    def __init__(self, core: Core, authenticator: Authenticator, policy: UrlPolicy, stop: asyncio.Event) -> None:
+        self.router = Router(routes(Operations(core, authenticator, policy, stop)))
 
     def read_key(self, authorization: bytes | None) -> str:
         """The key of `Bearer <key>` or `Basic base64(key:)`. Raises Problem UNAUTHENTICATED."""
@@ -52,6 +57,15 @@ class Own:
         match error:
             case InvalidError():
                 return error_reply(422, "validation_error", str(error), field=error.field)
+            case InvalidQueryError():
+                return error_reply(400, "invalid_query", str(error), field=error.field)
+            case KeyReusedError():
+                return error_reply(409, "idempotency_key_reused", "The idempotency key was used with another body.")
+            case TooManyEndpointsError():
+                return error_reply(409, "webhook_limit", f"The account has {ENDPOINTS_MAX} webhooks in this dialect.")
+            case TooManyWaitingError():
+                headers = [("Retry-After", "1")]
+                return error_reply(429, "too_many_waiting", "Too many requests of this account wait.", headers=headers)
             case NotFoundError():
                 return error_reply(404, "not_found", "There is no such object.")
             case NotATestAccountError():

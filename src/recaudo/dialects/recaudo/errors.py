@@ -46,6 +46,14 @@ class InvalidError(Exception):
         self.field = field
 
 
+class InvalidQueryError(Exception):
+    """A parameter of the query that cannot be used."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 def error_reply(
     status: int, code: str, message: str, *, field: str | None = None, headers: Sequence[tuple[str, str]] = ()
 ) -> Reply:

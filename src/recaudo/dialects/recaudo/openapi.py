@@ -113,6 +113,13 @@ _SCHEMAS: Mapping[str, Json] = {
 _CLOCK = Content(ref("Clock"), {"clock": Example("A test account's present", {"now": "2025-10-20T15:06:00.000000Z"})})
 
 _OPERATIONS: Mapping[str, OperationDocs] = {
+    **{
+        name: OperationDocs(description="", success="")
+        for name in (
+            "listEvents replayEvents getReplay createWebhook listWebhooks getWebhook updateWebhook deleteWebhook "
+            "rotateWebhook testWebhook listDeliveries getDelivery"
+        ).split()
+    },
     "getClock": OperationDocs(
         description="The account's present. A live account's is real time.", success="The clock.", answer=_CLOCK
     ),
@@ -245,11 +252,13 @@ def document(router: Router, base_url: str) -> Json:
             security={"bearer": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
             tags={
                 "clock": ("Clock", "The account's own present. Test accounts move it."),
+                "events": ("Events", "Everything that happened, in order, for programs that ask."),
+                "webhooks": ("Webhooks", "Who is told what happened, and what became of every delivery."),
                 "sandbox": ("Sandbox", "A gateway that does what you ask, for test accounts."),
             },
             schemas=_SCHEMAS,
             headers=_HEADERS,
-            path_parameters={"payment_id": _PAYMENT_PARAMETER},
+            path_parameters={"payment_id": _PAYMENT_PARAMETER, **{n: {**_PAYMENT_PARAMETER, "name": n} for n in ("webhook_id", "delivery_id", "replay_id")}},
             once_parameter=_KEY_PARAMETER,
             operations=_OPERATIONS,
             errors=_errors(),

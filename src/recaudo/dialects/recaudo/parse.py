@@ -1,14 +1,24 @@
 """Bodies of our own additions as commands."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
 
 import msgspec
 
 from recaudo.dialects.recaudo.errors import InvalidError
 from recaudo.domain import money
+from recaudo.domain.attempting import from_base62
+from recaudo.domain.events import EVENT_TYPES
+from recaudo.usecases.ports import WebhookDialect
+from recaudo.usecases.replays import AskReplay
+from recaudo.usecases.webhooks import NewEndpoint
 
+URL_CHARS_MAX = 500
+OVERLAP_HOURS_MAX = 168
+REPLAYED_IDS_MAX = 1000
 # A test clock may be moved by this much at once: enough for any due date.
 ADVANCE_SECONDS_MAX = 366 * 86_400 * 10
 OUTCOMES = (
@@ -51,6 +61,144 @@ def parse_clock(body: Mapping[str, Any], now: datetime) -> datetime:
     if wanted - now > timedelta(seconds=ADVANCE_SECONDS_MAX):
         raise InvalidError("now", "Is too far ahead.")
     return wanted
+
+
+# --- Webhooks ---
+
+
+def parse_new_endpoint(body: Mapping[str, Any], dialects: Mapping[str, WebhookDialect]) -> NewEndpoint:
+    """The endpoint that POST /webhooks asks for. Raises InvalidError."""
+    dialect = body.get("dialect")
+    if not isinstance(dialect, str) or dialect not in dialects:
+        raise InvalidError("dialect", f"Must be one of {', '.join(dialects)}.")
+    return NewEndpoint(
+        dialect=dialect,
+        name=_text(body, "name", 255),
+        description=None if body.get("description") is None else _text(body, "description", 500),
+        url=_url(body.get("url")),
+        types=_types(body.get("types"), dialects[dialect]),
+    )
+
+
+def parse_changed_endpoint(body: Mapping[str, Any], dialect: WebhookDialect) -> dict[str, Any]:
+    """What PUT /webhooks/{id} changes. Raises InvalidError."""
+    values: dict[str, Any] = {}
+    if "name" in body:
+        values["name"] = _text(body, "name", 255)
+    if "description" in body:
+        values["description"] = None if body["description"] is None else _text(body, "description", 500)
+    if "url" in body:
+        values["url"] = _url(body["url"])
+    if "types" in body:
+        values["types"] = _types(body["types"], dialect)
+    return values
+
+
+def parse_overlap(body: Mapping[str, Any]) -> timedelta:
+    """How long the old secret signs too: `overlap_hours`, 24 when absent. Raises InvalidError."""
+    hours = body.get("overlap_hours", 24)
+    if type(hours) is not int or not 0 <= hours <= OVERLAP_HOURS_MAX:
+        raise InvalidError("overlap_hours", f"Must be a whole number from 0 to {OVERLAP_HOURS_MAX}.")
+    return timedelta(hours=hours)
+
+
+def _text(body: Mapping[str, Any], name: str, chars_max: int) -> str:
+    value = body.get(name)
+    trimmed = value.strip() if isinstance(value, str) else ""
+    if not 1 <= len(trimmed) <= chars_max or not trimmed.replace("\n", " ").replace("\t", " ").isprintable():
+        raise InvalidError(name, f"Must be text of 1 to {chars_max} characters.")
+    return trimmed
+
+
+def _url(value: object) -> str:
+    trimmed = value.strip() if isinstance(value, str) else ""
+    try:
+        parts = urlsplit(trimmed)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not trimmed.isprintable() or " " in trimmed or len(trimmed) > URL_CHARS_MAX:
+        raise InvalidError(
+            "url", f"Must be an https:// address without a user name, at most {URL_CHARS_MAX} characters."
+        )
+    return trimmed
+
+
+def _types(value: object, dialect: WebhookDialect) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise InvalidError("types", "Must be a list of at least one event type.")
+    for item in value:  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(item, str) or item not in dialect.types:
+            shown = repr(item)[:60]  # pyright: ignore[reportUnknownArgumentType]
+            raise InvalidError("types", f"{shown} is no event type of {dialect.name}; use {', '.join(dialect.types)}.")
+    return tuple(dict.fromkeys(value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+# --- Events ---
+
+
+def parse_replay(body: Mapping[str, Any]) -> AskReplay:
+    """Which events are told again. Raises InvalidError."""
+    ids = body.get("event_ids")
+    wanted = AskReplay(
+        event_ids=None if ids is None else _event_ids(ids),
+        types=None if body.get("types") is None else _core_types(body["types"]),
+        since=_instant(body, "from"),
+        until=_instant(body, "to"),
+        endpoint_id=None if body.get("endpoint_id") is None else _uuid(body["endpoint_id"], "endpoint_id"),
+        only_failed=body.get("only_failed", False),
+    )
+    if not isinstance(wanted.only_failed, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidError("only_failed", "Must be true or false.")
+    if wanted.event_ids is None and wanted.since is None and not wanted.only_failed:
+        raise InvalidError("from", "Say which events: event_ids, a time range from `from` on, or only_failed.")
+    if wanted.since is not None and wanted.until is not None and wanted.until <= wanted.since:
+        raise InvalidError("to", "Must be after `from`.")
+    return wanted
+
+
+def _event_ids(value: object) -> list[UUID]:
+    if not isinstance(value, list) or not 1 <= len(value) <= REPLAYED_IDS_MAX:  # pyright: ignore[reportUnknownArgumentType]
+        raise InvalidError("event_ids", f"Must be a list of 1 to {REPLAYED_IDS_MAX} event ids.")
+    return [_event_id(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+
+
+def _event_id(value: object) -> UUID:
+    digits = value.removeprefix("evt_") if isinstance(value, str) else ""
+    number = from_base62(digits)
+    if number is None:
+        raise InvalidError("event_ids", "Each must look like evt_00031NFOhRbPW70ofLxC7oUb.")
+    return UUID(int=number)
+
+
+def _core_types(value: object) -> list[str]:
+    if not isinstance(value, list) or not value:
+        raise InvalidError("types", "Must be a list of at least one event type.")
+    for item in value:  # pyright: ignore[reportUnknownVariableType]
+        if item not in EVENT_TYPES:
+            shown = repr(item)[:60]  # pyright: ignore[reportUnknownArgumentType]
+            raise InvalidError("types", f"{shown} is no event type; use {', '.join(EVENT_TYPES)}.")
+    return list(dict.fromkeys(value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _instant(body: Mapping[str, Any], name: str) -> datetime | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise InvalidError(name, "Must be an instant such as 2025-10-20T15:06:00Z.") from None
+    if found.tzinfo is None or not 1971 <= found.year <= 9000:
+        raise InvalidError(name, "Must be a real instant that says its offset, for example with a Z at the end.")
+    return found.astimezone(UTC)
+
+
+def _uuid(value: object, name: str) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise InvalidError(name, "Must be a UUID.") from None
 
 
 def parse_sandbox_payment(body: Mapping[str, Any], currency: str) -> SandboxPayment:

@@ -1,5 +1,6 @@
 """Operations of our own additions: a test account's clock, and paying in the sandbox without a page."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,8 +10,11 @@ from uuid import UUID
 import msgspec
 
 from recaudo.dialects.recaudo.errors import InvalidError
+from recaudo.dialects.recaudo.feed import Feed
 from recaudo.dialects.recaudo.parse import parse_clock, parse_sandbox_payment
+from recaudo.dialects.recaudo.telling import Telling
 from recaudo.domain.model import Account, payable_now
+from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
@@ -23,9 +27,11 @@ from recaudo.usecases.core import Core, NotFoundError
 class Operations:
     """Handlers of the routes, over one core."""
 
-    def __init__(self, core: Core, authenticator: Authenticator) -> None:
+    def __init__(self, core: Core, authenticator: Authenticator, policy: UrlPolicy, stop: asyncio.Event) -> None:
         self._core = core
         self._authenticator = authenticator
+        self.feed = Feed(core, stop)
+        self.telling = Telling(core, policy)
 
     async def get_clock(self, request: ApiRequest) -> Reply:
         """GET /clock: the account's present."""
@@ -104,6 +110,8 @@ def routes(operations: Operations) -> Sequence[Route]:
             body="optional",
             once="optional",
         ),
+        *o.feed.routes(),
+        *o.telling.routes(),
     )
 
 

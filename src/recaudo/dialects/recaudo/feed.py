@@ -1,0 +1,195 @@
+"""The feed of events, and telling them again."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from recaudo.dialects.recaudo import render
+from recaudo.dialects.recaudo.cursors import feed_cursor, read_feed_cursor
+from recaudo.dialects.recaudo.errors import InvalidQueryError
+from recaudo.dialects.recaudo.parse import parse_replay
+from recaudo.domain.events import EVENT_TYPES
+from recaudo.domain.model import Account
+from recaudo.edge.http import Reply
+from recaudo.edge.routing import ApiRequest, Route
+from recaudo.store.events import FeedFilter, FeedPage, Place, Told, read_feed
+from recaudo.usecases import replays
+from recaudo.usecases.core import Core, NotFoundError
+
+LIMIT_DEFAULT = 20
+LIMIT_MAX = 100
+WAIT_S_MAX = 30
+POLL_S = 0.25
+# Requests of one account that wait for events at the same time, in one server process.
+WAITING_MAX = 20
+
+
+class TooManyWaitingError(Exception):
+    """WAITING_MAX requests of this account wait already."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the query of the feed asks for."""
+
+    limit: int
+    after: Place
+    filter: FeedFilter
+    wait_s: int
+    dialect: str | None  # whose words each event is told in, too
+
+
+class Feed:
+    """Operations on events."""
+
+    def __init__(self, core: Core, stop: asyncio.Event) -> None:
+        self._core = core
+        self._stop = stop
+        self._waiting: Counter[UUID] = Counter()
+
+    async def list_events(self, request: ApiRequest) -> Reply:
+        """GET /events: oldest first; with `wait` it answers as soon as there is something."""
+        wanted = self._parse(request)
+        page = await self._read(request.account, wanted)
+        if not page.events and not page.has_more and wanted.wait_s:
+            page = await self._wait(request.account, wanted)
+        body = render.page(
+            [self._show(told, wanted.dialect, request.base_url) for told in page.events],
+            has_more=page.has_more,
+            next_cursor=feed_cursor(request.account.id, page.end),
+        )
+        return Reply(status=200, body=msgspec.json.encode(body))
+
+    async def replay(self, request: ApiRequest) -> Reply:
+        """POST /events/replay: tell events again. They are queued by the worker, page by page."""
+        asked = await replays.ask(self._core, request.account, parse_replay(request.body or {}))
+        return Reply(status=202, body=msgspec.json.encode(render.replay(asked)))
+
+    async def get_replay(self, request: ApiRequest) -> Reply:
+        """GET /events/replay/{id}: how far it is."""
+        try:
+            replay_id = UUID(request.params[0])
+        except ValueError:
+            raise NotFoundError from None
+        found = await replays.find(self._core, request.account, replay_id)
+        return Reply(status=200, body=msgspec.json.encode(render.replay(found)))
+
+    async def _read(self, account: Account, wanted: Wanted) -> FeedPage:
+        async with self._core.database.connection() as connection:
+            return await read_feed(
+                connection, account.id, wanted.after, wanted.filter, limit=wanted.limit, is_test=account.is_test
+            )
+
+    async def _wait(self, account: Account, wanted: Wanted) -> FeedPage:
+        """Look again until there is something, the time is over, or the server stops. No connection is held."""
+        if self._waiting[account.id] >= WAITING_MAX:
+            raise TooManyWaitingError
+        self._waiting[account.id] += 1
+        try:
+            ends_at = asyncio.get_running_loop().time() + wanted.wait_s
+            while True:
+                page = await self._read(account, wanted)
+                left_s = ends_at - asyncio.get_running_loop().time()
+                if page.events or page.has_more or left_s <= 0 or self._stop.is_set():
+                    return page
+                # What was looked through is not looked through again.
+                wanted = msgspec.structs.replace(wanted, after=page.end)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(POLL_S, left_s)):
+                        await self._stop.wait()
+        finally:
+            self._waiting[account.id] -= 1
+            if not self._waiting[account.id]:
+                del self._waiting[account.id]
+
+    def _show(self, told: Told, dialect: str | None, base_url: str) -> Mapping[str, Any]:
+        shown = render.event(told)
+        if dialect is None:
+            return shown
+        teller = self._core.webhooks[dialect]
+        if told.event.type not in teller.types.values():
+            return {**shown, "message": None}
+        type_, body = teller.body(told, base_url)
+        return {**shown, "message": {"type": type_, "body": body.decode()}}
+
+    def _parse(self, request: ApiRequest) -> Wanted:
+        values = _query(request.query, ("limit", "cursor", "type", "subject", "wait", "dialect"))
+        cursor, dialect = values.get("cursor"), values.get("dialect")
+        if dialect is not None and dialect not in self._core.webhooks:
+            raise InvalidQueryError("dialect", f"Must be one of {', '.join(self._core.webhooks)}.")
+        return Wanted(
+            limit=_number(values, "limit", LIMIT_DEFAULT, low=1, high=LIMIT_MAX),
+            after=Place() if not cursor else read_feed_cursor(cursor, request.account.id),
+            filter=FeedFilter(types=_types(values.get("type")), subject_id=_subject(values.get("subject"))),
+            wait_s=_number(values, "wait", 0, low=0, high=WAIT_S_MAX),
+            dialect=dialect,
+        )
+
+    def routes(self) -> Sequence[Route]:
+        """The routes of these operations."""
+        return (
+            Route(
+                method="GET",
+                path="/events",
+                handler=self.list_events,
+                operation_id="listEvents",
+                summary="Read the feed of events, oldest first",
+                tag="events",
+            ),
+            Route(
+                method="POST",
+                path="/events/replay",
+                handler=self.replay,
+                operation_id="replayEvents",
+                summary="Tell events again",
+                tag="events",
+                body="required",
+            ),
+            Route(
+                method="GET",
+                path="/events/replay/{replay_id}",
+                handler=self.get_replay,
+                operation_id="getReplay",
+                summary="See how far a replay is",
+                tag="events",
+            ),
+        )
+
+
+def _query(query: Sequence[tuple[str, str]], known: Sequence[str]) -> dict[str, str]:
+    for name, _ in query:
+        if name not in known:
+            raise InvalidQueryError(name[:100], f"There is no such parameter; use {', '.join(known)}.")
+    return dict(query)
+
+
+def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+    text = values.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
+        raise InvalidQueryError(name, f"Must be a whole number from {low} to {high}.")
+    return int(text)
+
+
+def _types(text: str | None) -> Sequence[str] | None:
+    if text is None:
+        return None
+    types = [word.strip() for word in text.split(",")]
+    for word in types:
+        if word not in EVENT_TYPES:
+            raise InvalidQueryError("type", f"{word[:60]!r} is no event type; use {', '.join(EVENT_TYPES)}.")
+    return types
+
+
+def _subject(text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidQueryError("subject", "Must be the UUID of an invoice or an endpoint.") from None

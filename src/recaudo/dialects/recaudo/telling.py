@@ -1,0 +1,292 @@
+"""Webhook endpoints in any dialect, and what became of every delivery."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from recaudo.dialects.recaudo import render
+from recaudo.dialects.recaudo.cursors import id_cursor, read_id_cursor
+from recaudo.dialects.recaudo.errors import InvalidError, InvalidQueryError
+from recaudo.dialects.recaudo.parse import parse_changed_endpoint, parse_new_endpoint, parse_overlap
+from recaudo.domain.delivering import DeliveryState, Endpoint
+from recaudo.edge.addresses import UrlPolicy
+from recaudo.edge.bodies import canonical
+from recaudo.edge.http import Reply
+from recaudo.edge.routing import ApiRequest, Route
+from recaudo.store import deliveries, endpoints
+from recaudo.store.lists import PageRequest
+from recaudo.usecases import webhooks
+from recaudo.usecases.core import Core, Done, NotFoundError, Once
+
+LIMIT_DEFAULT = 20
+LIMIT_MAX = 100
+ENDPOINTS_SHOWN_MAX = 100
+
+
+class Telling:
+    """Operations on endpoints and deliveries."""
+
+    def __init__(self, core: Core, policy: UrlPolicy) -> None:
+        self._core = core
+        self._policy = policy
+
+    async def create(self, request: ApiRequest) -> Reply:
+        """POST /webhooks."""
+        account, once = request.account, _once(request)
+        known = await webhooks.replay_known(self._core, account, once)
+        if known is not None:
+            return _reply(known)
+        command = parse_new_endpoint(request.body or {}, self._core.webhooks)
+        await self._check_url(command.url, is_test=account.is_test)
+
+        def respond(made: Endpoint) -> tuple[int, bytes]:
+            return 201, msgspec.json.encode(render.endpoint(made, is_test=account.is_test, with_secret=True))
+
+        return _reply(await webhooks.create(self._core, account, command, respond, once=once))
+
+    async def list_all(self, request: ApiRequest) -> Reply:
+        """GET /webhooks: all of the account's, in every dialect, newest first."""
+        async with self._core.database.connection() as connection:
+            found = await endpoints.list_endpoints(
+                connection, request.account.id, PageRequest(per_page=ENDPOINTS_SHOWN_MAX), {}, self._core.vault
+            )
+        is_test = request.account.is_test
+        rows = [render.endpoint(e, is_test=is_test, with_secret=False) for e in found.items]
+        return _ok(render.page(rows, has_more=False, next_cursor=None))
+
+    async def get(self, request: ApiRequest) -> Reply:
+        """GET /webhooks/{id}."""
+        found = await webhooks.find(self._core, request.account, _id(request), dialect=None)
+        return _ok(render.endpoint(found, is_test=request.account.is_test, with_secret=False))
+
+    async def change(self, request: ApiRequest) -> Reply:
+        """PUT /webhooks/{id}: any of name, description, url, types."""
+        account, once = request.account, _once(request)
+        known = await webhooks.replay_known(self._core, account, once)
+        if known is not None:
+            return _reply(known)
+        found = await webhooks.find(self._core, account, _id(request), dialect=None)
+        values = parse_changed_endpoint(request.body or {}, self._core.webhooks[found.dialect])
+        if "url" in values:
+            await self._check_url(values["url"], is_test=account.is_test)
+
+        def respond(changed: Endpoint) -> tuple[int, bytes]:
+            return 200, msgspec.json.encode(render.endpoint(changed, is_test=account.is_test, with_secret=False))
+
+        return _reply(
+            await webhooks.change(self._core, account, found.id, lambda _: values, respond, dialect=None, once=once)
+        )
+
+    async def delete(self, request: ApiRequest) -> Reply:
+        """DELETE /webhooks/{id}."""
+        return _reply(
+            await webhooks.delete(self._core, request.account, _id(request), dialect=None, once=_once(request))
+        )
+
+    async def rotate(self, request: ApiRequest) -> Reply:
+        """POST /webhooks/{id}/rotate: a new secret; the old one signs too for `overlap_hours`."""
+        account = request.account
+
+        def overlap() -> timedelta:
+            return parse_overlap(request.body or {})
+
+        def respond(changed: Endpoint) -> tuple[int, bytes]:
+            return 200, msgspec.json.encode(render.endpoint(changed, is_test=account.is_test, with_secret=True))
+
+        return _reply(
+            await webhooks.rotate(
+                self._core, account, _id(request), overlap, respond, dialect=None, once=_once(request)
+            )
+        )
+
+    async def test(self, request: ApiRequest) -> Reply:
+        """POST /webhooks/{id}/test: queue an invented event of the first type it lists."""
+        delivery_id = await webhooks.send_sample(
+            self._core, request.account, _id(request), request.base_url, dialect=None
+        )
+        return _ok({"delivery_id": str(delivery_id)})
+
+    async def list_deliveries(self, request: ApiRequest) -> Reply:
+        """GET /deliveries: newest first, by state, endpoint or event. State `failed` is the dead list."""
+        values = dict(request.query)
+        for name in values:
+            if name not in {"limit", "cursor", "state", "endpoint", "event"}:
+                raise InvalidQueryError(
+                    name[:100], "There is no such parameter; use limit, cursor, state, endpoint, event."
+                )
+        limit = _limit(values.get("limit"))
+        state = values.get("state")
+        if state is not None and state not in set(DeliveryState):
+            raise InvalidQueryError("state", f"Must be one of {', '.join(DeliveryState)}.")
+        cursor = values.get("cursor")
+        async with self._core.database.connection() as connection:
+            found = await deliveries.list_deliveries(
+                connection,
+                request.account.id,
+                before=None if not cursor else read_id_cursor(cursor, request.account.id),
+                state=state,
+                endpoint_id=_uuid(values, "endpoint"),
+                event_id=_event(values),
+                limit=limit + 1,
+            )
+        page = found[:limit]
+        has_more = len(found) > limit
+        next_cursor = id_cursor(request.account.id, page[-1].id) if has_more else None
+        return _ok(render.page([render.delivery(d) for d in page], has_more=has_more, next_cursor=next_cursor))
+
+    async def get_delivery(self, request: ApiRequest) -> Reply:
+        """GET /deliveries/{id}: every try, and why."""
+        async with self._core.database.connection() as connection:
+            found = await deliveries.find_delivery(connection, request.account.id, _id(request))
+        if found is None:
+            raise NotFoundError
+        return _ok(render.delivery_detail(found))
+
+    async def _check_url(self, url: str, *, is_test: bool) -> None:
+        if not self._policy.allows_scheme(url, is_test=is_test):
+            raise InvalidError("url", "Must begin with https://; only test accounts may use http://.")
+        if not await self._policy.allows_host(url):
+            raise InvalidError("url", "Must not lead into a private or local network.")
+
+    def routes(self) -> Sequence[Route]:
+        """The routes of these operations."""
+        one, all_ = "/webhooks/{webhook_id}", "/webhooks"
+        return (
+            Route(
+                method="POST",
+                path=all_,
+                handler=self.create,
+                operation_id="createWebhook",
+                summary="Add an endpoint, in any dialect",
+                tag="webhooks",
+                body="required",
+                once="optional",
+            ),
+            Route(
+                method="GET",
+                path=all_,
+                handler=self.list_all,
+                operation_id="listWebhooks",
+                summary="List the endpoints of all dialects",
+                tag="webhooks",
+            ),
+            Route(
+                method="GET",
+                path=one,
+                handler=self.get,
+                operation_id="getWebhook",
+                summary="Read an endpoint",
+                tag="webhooks",
+            ),
+            Route(
+                method="PUT",
+                path=one,
+                handler=self.change,
+                operation_id="updateWebhook",
+                summary="Change an endpoint",
+                tag="webhooks",
+                body="required",
+                once="optional",
+            ),
+            Route(
+                method="DELETE",
+                path=one,
+                handler=self.delete,
+                operation_id="deleteWebhook",
+                summary="Remove an endpoint",
+                tag="webhooks",
+                body="optional",
+                once="optional",
+            ),
+            Route(
+                method="POST",
+                path=f"{one}/rotate",
+                handler=self.rotate,
+                operation_id="rotateWebhook",
+                summary="Give an endpoint a new secret",
+                tag="webhooks",
+                body="optional",
+                once="optional",
+            ),
+            Route(
+                method="POST",
+                path=f"{one}/test",
+                handler=self.test,
+                operation_id="testWebhook",
+                summary="Send an invented event",
+                tag="webhooks",
+                body="optional",
+            ),
+            Route(
+                method="GET",
+                path="/deliveries",
+                handler=self.list_deliveries,
+                operation_id="listDeliveries",
+                summary="List deliveries; `state=failed` is the dead list",
+                tag="webhooks",
+            ),
+            Route(
+                method="GET",
+                path="/deliveries/{delivery_id}",
+                handler=self.get_delivery,
+                operation_id="getDelivery",
+                summary="See every try of a delivery, and why it failed",
+                tag="webhooks",
+            ),
+        )
+
+
+def _once(request: ApiRequest) -> Once | None:
+    if request.once_key is None:
+        return None
+    return Once(
+        scope=f"recaudo {request.route.method} {request.path.lower()}",
+        key=request.once_key,
+        request=canonical(request.body or {}),
+    )
+
+
+def _id(request: ApiRequest) -> UUID:
+    try:
+        return UUID(request.params[0])
+    except ValueError:
+        raise NotFoundError from None
+
+
+def _uuid(values: dict[str, str], name: str) -> UUID | None:
+    text = values.get(name)
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidQueryError(name, "Must be a UUID.") from None
+
+
+def _event(values: dict[str, str]) -> UUID | None:
+    text = values.get("event")
+    if text is None:
+        return None
+    number = render.event_number(text)
+    if number is None:
+        raise InvalidQueryError("event", "Must look like evt_00031NFOhRbPW70ofLxC7oUb.")
+    return UUID(int=number)
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return LIMIT_DEFAULT
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= LIMIT_MAX:
+        raise InvalidQueryError("limit", f"Must be a whole number from 1 to {LIMIT_MAX}.")
+    return int(text)
+
+
+def _reply(done: Done) -> Reply:
+    headers = [("Idempotent-Replayed", "true")] if done.replayed else []
+    return Reply(status=done.status, body=done.answer, headers=headers)
+
+
+def _ok(body: object) -> Reply:
+    return Reply(status=200, body=msgspec.json.encode(body))

@@ -1,0 +1,28 @@
+"""Every kind of event that the core raises. Dialects tell them in their own words."""
+
+from collections.abc import Mapping
+
+EVENT_TYPES: Mapping[str, str] = {
+    "invoice.created": "an invoice was loaded",
+    "invoice.updated": "its data or its amount changed; a new collection replaced the live one",
+    "invoice.part_received": "money arrived and a balance remains",
+    "invoice.paid": "it was settled in full",
+    "invoice.withdrawn": "it was withdrawn by the merchant",
+    "collection.opened": "a request to pay was opened",
+    "collection.part_received": "a part was received and a balance remains",
+    "collection.paid": "it was settled in full",
+    "collection.overpaid": "more arrived than was owed; `excess_minor` became customer credit",
+    "collection.cancelled": "it was cancelled: by the merchant, by a newer one, or because money arrived elsewhere",
+    "collection.expired": "its time ended and nothing had arrived",
+    "collection.part_expired": "its time ended after at least one part",
+    "attempt.started": "a payer chose how to pay",
+    "attempt.processing": "the gateway is at work on it",
+    "attempt.unknown": "the gateway did not answer; it is asked again until it does",
+    "attempt.succeeded": "the gateway collected the money",
+    "attempt.failed": "the gateway declined it; the collection stays open",
+    "attempt.refunded": "the gateway gave the money back",
+    "attempt.disputed": "the payer disputes it with the bank",
+    "endpoint.failing": "an endpoint of the account had no success for an hour of tries",
+}
+
+ENDPOINT_FAILING = "endpoint.failing"

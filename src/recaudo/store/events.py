@@ -1,0 +1,189 @@
+"""Events as they are read: one by one to be told, and all of them in order as a feed.
+
+The feed is ordered by position: the id of the transaction that wrote the event. Readers stay below the oldest
+transaction that still runs, so an event that commits late is never passed by.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt
+from recaudo.store.database import Connection
+from recaudo.store.rows import Record
+
+# A page with filters looks at this many events at most, and may come back short: the next one goes on from there.
+SCANNED_MAX = 5_000
+
+
+class FailingEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What an endpoint.failing event tells of the endpoint."""
+
+    id: UUID
+    name: str
+    url: str
+    failing_since: datetime
+    last_error: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The event's subject as the change left it."""
+
+    invoice: Invoice | None = None
+    collections: tuple[Collection, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    customer: Customer | None = None
+    endpoint: FailingEndpoint | None = None
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """An event with all that is needed to tell of it in any dialect."""
+
+    event: Event
+    snapshot: Snapshot
+    is_test: bool
+
+
+class Place(msgspec.Struct, frozen=True, order=True):
+    """A place in the feed: what comes after it was not read yet."""
+
+    position: int = -1
+    subject_id: UUID = UUID(int=0)
+    version: int = 0
+    ordinal: int = 0
+
+
+class FeedPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Events after a place, oldest first; `end` is where the next page starts."""
+
+    events: Sequence[Told]
+    end: Place
+    has_more: bool
+
+
+class FeedFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events are wanted; None means all."""
+
+    types: Sequence[str] | None = None
+    subject_id: UUID | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.types is None and self.subject_id is None
+
+
+decode_snapshot = msgspec.json.Decoder(Snapshot).decode
+
+# The snapshot stands on the first event of the change. As text: it is decoded into its own types, once.
+TOLD_COLUMNS = """
+    e.account_id, e.id, e.subject_id, e.version, e.ordinal, e.type, e.collection_id, e.attempt_id, e.data, e.at,
+    (SELECT s.snapshot::text FROM event s WHERE s.account_id = e.account_id AND s.subject_id = e.subject_id
+        AND s.version = e.version AND s.ordinal = 0) AS snapshot
+"""
+
+_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + shift AS position FROM feed"
+
+
+def told_of(record: Record, *, is_test: bool) -> Told:
+    """The event in a row that has TOLD_COLUMNS."""
+    event = Event(**{name: record[name] for name in Event.__struct_fields__})
+    return Told(event=event, snapshot=decode_snapshot(record["snapshot"]), is_test=is_test)
+
+
+async def read_feed(
+    connection: Connection, account_id: UUID, after: Place, wanted: FeedFilter, *, limit: int, is_test: bool
+) -> FeedPage:
+    """The next events of an account. With filters a page may be short, or empty, although there is more."""
+    scanned = limit + 1 if wanted.is_open else SCANNED_MAX
+    records = await connection.fetch(
+        f"""
+        WITH horizon AS ({_HORIZON}),
+        -- One page of the index, then what is wanted of it.
+        scanned AS (
+            SELECT f.*, row_number() OVER () AS number FROM (
+                SELECT account_id, id, position, subject_id, version, ordinal, type FROM event
+                WHERE account_id = $1 AND (position, subject_id, version, ordinal) > ($2, $3, $4, $5)
+                  AND position < (SELECT position FROM horizon)
+                ORDER BY position, subject_id, version, ordinal LIMIT $6
+            ) f
+        ),
+        found AS (
+            SELECT * FROM scanned
+            WHERE ($8::text[] IS NULL OR type = ANY ($8)) AND ($9::uuid IS NULL OR subject_id = $9)
+            ORDER BY number LIMIT $7
+        ),
+        edge AS (
+            SELECT h.position AS horizon, l.position, l.subject_id, l.version, l.ordinal,
+                   (SELECT count(*) FROM scanned) AS scanned
+            FROM horizon h LEFT JOIN (SELECT * FROM scanned ORDER BY number DESC LIMIT 1) l ON true
+        )
+        SELECT edge.horizon, edge.position AS edge_position, edge.subject_id AS edge_subject_id,
+               edge.version AS edge_version, edge.ordinal AS edge_ordinal, edge.scanned,
+               found.position, found.number, {TOLD_COLUMNS}
+        FROM edge LEFT JOIN found ON true
+        LEFT JOIN event e ON e.account_id = found.account_id AND e.id = found.id
+        ORDER BY found.number
+        """,  # noqa: S608 - our own column names
+        account_id,
+        after.position,
+        after.subject_id,
+        after.version,
+        after.ordinal,
+        scanned,
+        limit + 1,
+        None if wanted.types is None else list(wanted.types),
+        wanted.subject_id,
+    )
+    found = [r for r in records if r["id"] is not None]
+    page = [told_of(r, is_test=is_test) for r in found[:limit]]
+    if len(found) > limit:
+        last = found[limit - 1]
+        end = Place(last["position"], last["subject_id"], last["version"], last["ordinal"])
+        return FeedPage(events=page, end=end, has_more=True)
+    edge = records[0]
+    if edge["scanned"] == scanned:
+        # There is more behind what was looked at.
+        end = Place(edge["edge_position"], edge["edge_subject_id"], edge["edge_version"], edge["edge_ordinal"])
+        return FeedPage(events=page, end=end, has_more=True)
+    # Everything below the horizon was seen: the next page starts there.
+    return FeedPage(events=page, end=max(after, Place(edge["horizon"])), has_more=False)
+
+
+async def find_told(connection: Connection, account_id: UUID, event_id: UUID, *, is_test: bool) -> Told | None:
+    """One event."""
+    record = await connection.fetchrow(
+        f"SELECT {TOLD_COLUMNS} FROM event e WHERE e.account_id = $1 AND e.id = $2",  # noqa: S608
+        account_id,
+        event_id,
+    )
+    return None if record is None else told_of(record, is_test=is_test)
+
+
+async def fit_feed(connection: Connection) -> bool:
+    """Make positions go on above the old ones when the database was moved to another PostgreSQL server.
+
+    Transaction ids are the server's own: in a dump restored elsewhere they may lie above everything the new server
+    will count for years, and readers would wait for them. Returns whether that was so.
+    """
+    server = str(await connection.fetchval("SELECT system_identifier FROM pg_control_system()"))
+    known = await connection.fetchval("SELECT server FROM feed FOR UPDATE")
+    if known == server:
+        return False
+    if known == "":
+        # Migrated a moment ago: the positions are this server's.
+        await connection.execute("UPDATE feed SET server = $1", server)
+        return False
+    shift: int = await connection.fetchval(
+        """
+        SELECT greatest(0, shift, (SELECT max(position) FROM event) + 1 - pg_current_xact_id()::text::bigint)
+        FROM feed
+        """
+    )
+    await connection.execute("UPDATE feed SET server = $1, shift = $2", server, shift)
+    await connection.execute(
+        f"ALTER TABLE event ALTER COLUMN position SET DEFAULT (pg_current_xact_id()::text::bigint + {shift:d})"
+    )
+    return True

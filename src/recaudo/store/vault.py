@@ -1,0 +1,43 @@
+"""Secrets at rest: AES-GCM under a key made from RECAUDO_SECRET_KEY."""
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_NONCE_BYTES = 12
+_VERSION = b"\x01"
+
+
+class SecretLostError(Exception):
+    """A secret that was encrypted under another RECAUDO_SECRET_KEY, or for another row."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A stored secret cannot be opened: RECAUDO_SECRET_KEY (or secret.key in RECAUDO_HOME) is not the key it "
+            "was encrypted under. Put the old key back."
+        )
+
+
+class Vault:
+    """Encrypts and opens secrets. What they belong to is bound in: a secret moved to another row does not open."""
+
+    def __init__(self, secret_key: str) -> None:
+        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"recaudo: secrets at rest")
+        self._cipher = AESGCM(derived.derive(secret_key.encode()))
+
+    def seal(self, plain: bytes, about: str) -> bytes:
+        """The encrypted form of a secret of `about`."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, plain, about.encode())
+
+    def open(self, sealed: bytes, about: str) -> bytes:
+        """The secret. Raises SecretLostError."""
+        start = len(_VERSION)
+        nonce, rest = sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :]
+        try:
+            return self._cipher.decrypt(nonce, rest, about.encode())
+        except (InvalidTag, ValueError) as error:
+            raise SecretLostError from error

@@ -1,0 +1,175 @@
+"""Telling endpoints what happened, but for the network: what to send, and what comes of each try."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain.delivering import FAILING_AFTER, Endpoint, Try, judge
+from recaudo.domain.events import ENDPOINT_FAILING
+from recaudo.domain.model import Event
+from recaudo.store import deliveries, door, endpoints
+from recaudo.store.database import Connection
+from recaudo.store.deliveries import Body, ClaimedDelivery, Concluded
+from recaudo.store.events import FailingEndpoint, Snapshot
+from recaudo.usecases.core import Core
+from recaudo.usecases.ports import Message
+
+# Deliveries to one endpoint that one worker process holds: some are sent, the next ones wait behind them.
+EACH_MAX = 64
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that is ready to be sent. `message` is None when it could not be rendered; `error` says why."""
+
+    claimed: ClaimedDelivery
+    endpoint: Endpoint
+    message: Message | None
+    error: str | None = None
+
+    def headers(self, core: Core, real_now: datetime) -> Sequence[tuple[str, str]]:
+        """The headers of a try made now."""
+        assert self.message is not None, "what was not rendered is not sent"
+        dialect = core.webhooks[self.endpoint.dialect]
+        secrets = self.endpoint.secrets_at(real_now + self.claimed.clock_shift)
+        return dialect.headers(self.message, self.endpoint, secrets, int(real_now.timestamp()))
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """A prepared delivery and what came of its try."""
+
+    prepared: Prepared
+    outcome: Try
+
+
+async def claim(core: Core, *, busy: Mapping[UUID, int], limit: int) -> tuple[list[ClaimedDelivery], bool]:
+    """Take deliveries that are due; see store.deliveries.claim."""
+    async with core.database.connection() as connection:
+        return await deliveries.claim(
+            connection, real_now=core.clock.now(), busy=busy, each_max=EACH_MAX, limit=limit, vault=core.vault
+        )
+
+
+async def prepare(core: Core, claimed: Sequence[ClaimedDelivery], base_url: str) -> list[Prepared]:
+    """Render what was not rendered yet and keep it, before anything is sent; drop what has no endpoint any more."""
+    gone = [c for c in claimed if c.endpoint is None]
+    bodies: dict[tuple[UUID, str], Body] = {}
+    errors: dict[UUID, str] = {}
+    for c in claimed:
+        if c.endpoint is None or c.body is not None:
+            continue
+        try:
+            body = _render(core, c, c.endpoint, base_url)
+        except Exception as error:  # noqa: BLE001 - a bad event must not hold up the others: it is told, and tried again
+            errors[c.id] = f"could not be rendered: {type(error).__name__}: {error}"
+        else:
+            bodies[body.event_id, body.dialect] = body
+    if gone or bodies:
+        async with core.database.connection() as connection:
+            if gone:
+                await deliveries.drop(connection, gone)
+            if bodies:
+                bodies = await deliveries.freeze(connection, list(bodies.values()))
+    return [
+        Prepared(claimed=c, endpoint=c.endpoint, message=_message(c, c.endpoint, bodies), error=errors.get(c.id))
+        for c in claimed
+        if c.endpoint is not None
+    ]
+
+
+def _render(core: Core, claimed: ClaimedDelivery, endpoint: Endpoint, base_url: str) -> Body:
+    assert claimed.told is not None, "an event without a body has its snapshot"
+    type_, body = core.webhooks[endpoint.dialect].body(claimed.told, base_url)
+    return Body(
+        account_id=claimed.account_id, event_id=claimed.event_id, dialect=endpoint.dialect, type=type_, body=body
+    )
+
+
+def _message(claimed: ClaimedDelivery, endpoint: Endpoint, bodies: Mapping[tuple[UUID, str], Body]) -> Message | None:
+    type_, body = claimed.type, claimed.body
+    if type_ is None or body is None:
+        kept = bodies.get((claimed.event_id, endpoint.dialect))
+        if kept is None:
+            return None
+        type_, body = kept.type, kept.body
+    return Message(event_id=claimed.event_id, type=type_, subject_version=claimed.version, body=body)
+
+
+async def conclude(core: Core, tried: Sequence[Tried]) -> list[Concluded]:
+    """Note what came of tries, and tell the account's other endpoints of one that fails for an hour."""
+    results = [_concluded(t, core.chance()) for t in tried]
+    async with core.database.connection() as connection:
+        await deliveries.conclude(connection, results)
+        await _note_health(core, connection, tried)
+    return results
+
+
+async def give_back(core: Core, claimed: Sequence[ClaimedDelivery]) -> None:
+    """Return deliveries that were claimed and not sent."""
+    if claimed:
+        async with core.database.connection() as connection:
+            await deliveries.release(connection, claimed)
+
+
+def _concluded(tried: Tried, chance: float) -> Concluded:
+    claimed, outcome = tried.prepared.claimed, tried.outcome
+    first = claimed.first_tried_at or outcome.at
+    verdict = judge(outcome, tries=claimed.tries, first_tried_at=first, chance=chance)
+    return Concluded(
+        account_id=claimed.account_id,
+        id=claimed.id,
+        leased_until=claimed.leased_until,
+        first_tried_at=first,
+        state=verdict.state,
+        next_try_at=verdict.next_try_at,
+        outcome=outcome,
+    )
+
+
+async def _note_health(core: Core, connection: Connection, tried: Sequence[Tried]) -> None:
+    """Only what changes an endpoint's health is written: the first failure, the first success, an hour of failures."""
+    latest = {t.prepared.endpoint.id: t for t in sorted(tried, key=lambda t: t.outcome.succeeded)}
+    news = [
+        endpoints.Health(
+            account_id=t.prepared.endpoint.account_id, endpoint_id=t.prepared.endpoint.id, succeeded=t.outcome.succeeded
+        )
+        for t in latest.values()
+        if t.outcome.succeeded == (t.prepared.endpoint.failing_since is not None)
+    ]
+    if news:
+        await endpoints.note_health(connection, news, core.clock.now())
+    for t in latest.values():
+        since = t.prepared.endpoint.failing_since
+        if since is not None and not t.outcome.succeeded and t.outcome.at - since >= FAILING_AFTER:
+            await _tell_failing(core, t)
+
+
+async def _tell_failing(core: Core, tried: Tried) -> None:
+    """Tell the other endpoints of the account, once for each failing period."""
+    endpoint, shift = tried.prepared.endpoint, tried.prepared.claimed.clock_shift
+    real_now = core.clock.now()
+    async with core.database.transaction() as connection:
+        period = await endpoints.begin_telling(connection, endpoint.account_id, endpoint.id, real_now - FAILING_AFTER)
+        if period is None:
+            return
+        snapshot = Snapshot(
+            endpoint=FailingEndpoint(
+                id=endpoint.id,
+                name=endpoint.name,
+                url=endpoint.url,
+                failing_since=period.since + shift,
+                last_error=tried.outcome.error or f"HTTP {tried.outcome.status}",
+            )
+        )
+        event = Event(
+            account_id=endpoint.account_id,
+            id=core.ids.new(real_now + shift),
+            subject_id=endpoint.id,
+            version=period.number,
+            ordinal=0,
+            type=ENDPOINT_FAILING,
+            data={},
+            at=real_now + shift,
+        )
+        await door.tell_failing(connection, event, msgspec.json.encode(snapshot), real_now)

@@ -1,0 +1,74 @@
+"""Telling events again: asked for in one request, gone through page by page by the worker."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain.model import Account
+from recaudo.store import replays
+from recaudo.store.due import Claimed
+from recaudo.store.endpoints import find_endpoint
+from recaudo.store.replays import Replay
+from recaudo.usecases.core import Core, NotFoundError
+
+# Well inside a lease: what is left then is gone on with under the next one.
+TURN_S = 20
+
+
+class AskReplay(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be told again; None means all. `until` is the present when it is not said."""
+
+    event_ids: Sequence[UUID] | None = None
+    types: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    endpoint_id: UUID | None = None
+    only_failed: bool = False
+
+
+async def ask(core: Core, account: Account, command: AskReplay) -> Replay:
+    """Note a replay. Raises NotFoundError when the endpoint it names is none of the account's."""
+    moment = core.moment(account)
+    asked = Replay(
+        account_id=account.id,
+        id=moment.new_id(),
+        created_at=moment.now,
+        event_ids=command.event_ids,
+        types=command.types,
+        since=command.since,
+        until=command.until or moment.now,
+        endpoint_id=command.endpoint_id,
+        only_failed=command.only_failed,
+    )
+    async with core.database.connection() as connection:
+        if command.endpoint_id is not None:
+            found = await find_endpoint(connection, account.id, command.endpoint_id, core.vault)
+            if found is None:
+                raise NotFoundError
+        await replays.insert_replay(connection, asked, core.clock.now())
+    return asked
+
+
+async def find(core: Core, account: Account, replay_id: UUID) -> Replay:
+    """How far a replay is. Raises NotFoundError."""
+    async with core.database.connection() as connection:
+        found = await replays.find_replay(connection, account.id, replay_id)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def go_on(core: Core, claimed: Claimed) -> None:
+    """Queue the next pages of a replay, until it is done or this turn is over."""
+    started_s = time.monotonic()
+    done = False
+    while not done and time.monotonic() - started_s < TURN_S:
+        async with core.database.connection() as connection:
+            found = await replays.find_replay(connection, claimed.account_id, claimed.id)
+            if found is None or found.state == "done":
+                return
+            now = core.clock.now()
+            done = await replays.replay_page(connection, found, first_id=core.ids.new(found.created_at), real_now=now)
