@@ -104,7 +104,7 @@ class CreateInvoice:
                 else:
                     figures = self._watch(subject, lambda: self._http(server, connections), connections, server)
             stored = stages.check_database(url, acknowledged=figures.acknowledged)
-            ((commits,),) = stages.query(url, "SELECT count(DISTINCT transaction_id) FROM event WHERE version = 1")
+            ((commits,),) = stages.query(url, "SELECT count(DISTINCT position) FROM event WHERE version = 1")
             return replace(figures, stored=stored, per_commit=stored / commits)
 
     def _serving(self, subject: Subject, url: str):

@@ -33,6 +33,8 @@ STOP_TIMEOUT_S = 40
 # Server processes start side by side; whichever is slower must listen too before connections are made.
 SETTLE_S = 1.0
 PHASE_DATABASE = "bench"
+# What secrets at rest are encrypted under.
+SECRET = "a secret of benchmarks, long enough"
 
 T = TypeVar("T")
 
@@ -65,39 +67,57 @@ class Stage:
         self.account: Account = with_core(handle.url, _make_account)
 
     @contextlib.contextmanager
-    def database(self) -> Generator[str]:
-        """The URL of a fresh database; what was written before is on the disk already."""
-        template = urlsplit(self._template_url).path[1:]
+    def database(self, *, name: str = PHASE_DATABASE, template: str | None = None) -> Generator[str]:
+        """The URL of a fresh database, a copy of `template`; what was written before is on the disk already."""
+        template = template or urlsplit(self._template_url).path[1:]
         self._administer(
-            f"DROP DATABASE IF EXISTS {PHASE_DATABASE} WITH (FORCE)",
-            f"CREATE DATABASE {PHASE_DATABASE} TEMPLATE {template}",
+            f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+            f"CREATE DATABASE {name} TEMPLATE {template}",
             "CHECKPOINT",
         )
-        yield _other_database(self._template_url, PHASE_DATABASE)
-        self._administer(f"DROP DATABASE {PHASE_DATABASE} WITH (FORCE)")
+        yield _other_database(self._template_url, name)
+        self._administer(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextlib.contextmanager
     def server(self, url: str, *, workers: int, log_level: str) -> Generator[Server]:
-        """A server on a database, as the command line starts it. Its log goes to a file, as it would in earnest."""
+        """A server on a database, as the command line starts it."""
         port = _free_port()
+        options = ("--port", str(port), "--workers", str(workers))
+        with self._program("serve", *options, url=url, log_level=log_level) as process:
+            _wait_until_healthy(process, port, self._log_path("serve"))
+            if workers > 1:
+                time.sleep(SETTLE_S)
+            yield Server(port=port, pid=process.pid)
+
+    @contextlib.contextmanager
+    def worker(self, url: str) -> Generator[subprocess.Popen[bytes]]:
+        """A worker process on a database, as the command line starts it; it may post to this machine."""
+        with self._program("worker", url=url, log_level="warning") as process:
+            yield process
+
+    @contextlib.contextmanager
+    def _program(self, *arguments: str, url: str, log_level: str) -> Generator[subprocess.Popen[bytes]]:
+        """One `recaudo` command for as long as the block lasts. Its log goes to a file, as it would in earnest."""
         environment = {
             **os.environ,
             "RECAUDO_DATABASE_URL": url,
             "RECAUDO_HOME": str(self.folder),
             "RECAUDO_LOG_LEVEL": log_level,
+            "RECAUDO_SECRET_KEY": SECRET,
+            "RECAUDO_WEBHOOKS_ALLOW_HTTP": "1",
+            "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "1",
         }
-        command = [sys.executable, "-m", "recaudo", "serve", "--port", str(port), "--workers", str(workers)]
-        log_path = self.folder / "server.log"
-        with log_path.open("wb") as log:
+        command = [sys.executable, "-m", "recaudo", *arguments]
+        with self._log_path(arguments[0]).open("wb") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            _wait_until_healthy(process, port, log_path)
-            if workers > 1:
-                time.sleep(SETTLE_S)
-            yield Server(port=port, pid=process.pid)
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_TIMEOUT_S)
+
+    def _log_path(self, command: str) -> Path:
+        return self.folder / f"{command}.log"
 
     def _administer(self, *statements: str) -> None:
         async def run() -> None:
@@ -145,7 +165,7 @@ def with_core(url: str, act: Callable[[Any], Awaitable[T]]) -> T:
     async def run() -> T:
         database = await Database.connect(url, connections_max=2)
         try:
-            return await act(make_core(database, "a secret of benchmarks, long enough"))
+            return await act(make_core(database, SECRET))
         finally:
             await database.close()
 

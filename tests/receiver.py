@@ -59,13 +59,18 @@ class Receiver:
 
 
 @contextlib.asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    """A receiver on a port of its own, for as long as the block lasts."""
+async def receiving(requests: list[web.Request] | None = None) -> AsyncIterator[Receiver]:
+    """A receiver on a port of its own, for as long as the block lasts.
+
+    `requests` gets the newest request as the server has it, for answers that need its connection.
+    """
     receiver = Receiver("")
 
     async def handle(request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         received = Received(request.path_qs, headers, await request.read())
+        if requests is not None:
+            requests[:] = [request]
         receiver.received.append(received)
         answered = receiver.answer(received)
         return await answered if isinstance(answered, Awaitable) else answered

@@ -184,7 +184,7 @@ class World:
         telling = loops.Telling(base_url=self.base_url, allow_private_networks=self.allow_private_networks)
         done = await loops.drain(self.core, telling)
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
-            while await self._is_being_worked_on():
+            while await self._is_something_due():
                 await asyncio.sleep(0.01)
                 done += await loops.drain(self.core, telling)
         return done
@@ -216,11 +216,10 @@ class World:
         assert self._session is not None
         return self._session
 
-    async def _is_being_worked_on(self) -> bool:
-        claimed = [
-            f"SELECT 1 FROM {table} WHERE due_at <= now() AND leased_until > now()" for table in (*TABLES, "delivery")
-        ]
-        return bool(await self.rows(f"{' UNION ALL '.join(claimed)} LIMIT 1"))
+    async def _is_something_due(self) -> bool:
+        """Whether anything is due, be it that nobody took it yet or that somebody is at it."""
+        due = [f"SELECT 1 FROM {table} WHERE due_at <= now()" for table in (*TABLES, "delivery")]
+        return bool(await self.rows(f"{' UNION ALL '.join(due)} LIMIT 1"))
 
     async def _wait_until_healthy(self) -> None:
         assert self._session is not None

@@ -1,4 +1,4 @@
-"""The command line: recaudo serve | worker | demo | migrate | merchant | doctor."""
+"""The command line: recaudo serve | worker | demo | migrate | merchant | doctor | events | webhooks."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Generator
+from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -25,7 +26,11 @@ app = typer.Typer(
     add_completion=False,
 )
 merchants = typer.Typer(help="Merchants: the businesses that collect.", no_args_is_help=True)
+events = typer.Typer(help="Events: what happened, as it happens.", no_args_is_help=True)
+webhooks = typer.Typer(help="Webhooks: tools for whoever receives them.", no_args_is_help=True)
 app.add_typer(merchants, name="merchant")
+app.add_typer(events, name="events")
+app.add_typer(webhooks, name="webhooks")
 
 # Progress and messages go to standard error: standard output is for results that programs read.
 console = Console(stderr=True)
@@ -52,10 +57,20 @@ _PLAIN_ERRORS = {
     "DatabaseTooNewError",
     "DatabaseNotMigratedError",
     "MigrationFailedError",
+    "ToolError",
 }
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+Secret = Annotated[str | None, typer.Option(help="The endpoint's secret; one is made and shown without it.")]
+Token = Annotated[str | None, typer.Option(help="The endpoint's x-webhook-token (OnePay); made without it.")]
+
+
+class Dialect(StrEnum):
+    """Whose webhooks are meant."""
+
+    ONEPAY = "onepay"
+    RECAUDO = "recaudo"
 
 
 @app.command()
@@ -169,6 +184,78 @@ def demo(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         merchant = asyncio.run(_demo_merchant(url, secret_key(settings)))
         _print_demo(settings, merchant)
         _run_server(settings, url, host=address, port=port, workers=1, runs_worker=True)
+
+
+@events.command("tail")
+def tail_events(  # noqa: PLR0913 - typer reads the options from the signature
+    *,
+    url: Annotated[str, typer.Option(envvar="RECAUDO_PUBLIC_URL", help="The server.")] = "http://127.0.0.1:8000",
+    key: Annotated[str | None, typer.Option(envvar="RECAUDO_KEY", help="A secret key of the account.")] = None,
+    type: Annotated[list[str] | None, typer.Option(help="Only this type of event; may be repeated.")] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the first event.")] = False,
+    forward: Annotated[str | None, typer.Option(help="POST each event to this address, signed.")] = None,
+    dialect: Annotated[Dialect | None, typer.Option(help="Whose words; onepay when forwarding.")] = None,
+    secret: Secret = None,
+    token: Token = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
+) -> None:
+    """Print an account's events as they happen, and forward them to a program on your machine if you like."""
+    from recaudo.devtools import tail
+    from recaudo.system import SystemClock
+
+    wanted = tail.Tail(
+        url=url,
+        key=key,
+        types=type or (),
+        from_start=from_start,
+        forward=forward,
+        dialect=dialect,
+        secret=secret,
+        token=token,
+        as_json=json,
+    )
+    tail.run(wanted, SystemClock(), Console(), console)
+
+
+@webhooks.command("torture")
+def torture_receiver(
+    url: Annotated[str, typer.Argument(help="Your receiver, for example http://127.0.0.1:3000/hooks.")],
+    *,
+    secret: Secret = None,
+    token: Token = None,
+    dialect: Annotated[Dialect, typer.Option(help="Whose webhooks it receives.")] = Dialect.ONEPAY,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not wait for Enter after showing the secret.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Send your receiver what the life of an endpoint brings, and tell what it did wrong; exit 1 if anything."""
+    from recaudo.devtools import report
+    from recaudo.devtools.posing import DIALECTS, Poser, check_url, open_sender
+    from recaudo.devtools.tail import introduce
+    from recaudo.devtools.torture import Report, Step, torture
+    from recaudo.system import RandomIds, SystemClock
+
+    check_url(url, "URL")
+    poser = Poser(DIALECTS[dialect], url, SystemClock(), secret=secret, token=token)
+    introduce(poser, console)
+    if secret is None and not yes:
+        _wait_for_enter("Put the secret into your receiver, then press Enter. ")
+
+    async def run() -> Report:
+        async with open_sender() as sender:
+            with console.status("") as status:
+
+                def tell(step: Step) -> None:
+                    status.update(f"{step.name}: {step.title}")
+
+                return await torture(poser, RandomIds(), sender, tell)
+
+    found = asyncio.run(run())
+    if json:
+        print(report.as_json(found, poser))  # noqa: T201 - the result, for programs
+    else:
+        report.show(found, Console())
+    if found.failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -355,6 +442,13 @@ def _print_merchant(name: str, created: Any) -> None:  # noqa: ANN401
     console.print(f"[green]Created[/green] {name} ({created.slug}). These keys are shown only now:", highlight=False)
     for label, account in (("live", created.live), ("test", created.test)):
         print(f"{label}  {account.secret_key}  {account.public_key}")  # noqa: T201 - the result
+
+
+def _wait_for_enter(text: str) -> None:
+    try:
+        console.input(text)
+    except EOFError:
+        _fail("Nobody can press Enter here: give the secret with --secret, or --yes to go on.")
 
 
 def _tell(text: str) -> None:

@@ -186,14 +186,16 @@ class Life:
 
     def _check_rows(self, change: Change) -> None:
         """What the database would refuse, and what every row must say."""
-        written = (*change.receipts, *change.transfers, *change.events)
+        written = (*change.receipts, *change.transfers)
         changed = (*change.collections, *change.attempts)
-        ids = [row.id for row in (*self.receipts, *self.transfers, *self.events, *written)]
+        ids = [row.id for row in (*self.receipts, *self.transfers, *self.events, *written, *change.events)]
         assert None not in ids
         assert len(set(ids)) == len(ids)
         for row in (*written, *changed):
             assert (row.account_id, row.invoice_id) == (ACCOUNT_ID, change.invoice.id)
-        assert {row.at for row in written} | {row.updated_at for row in changed} == {self.now}
+        for event in change.events:
+            assert (event.account_id, event.subject_id) == (ACCOUNT_ID, change.invoice.id)
+        assert {row.at for row in (*written, *change.events)} | {row.updated_at for row in changed} == {self.now}
         assert {row.currency for row in (*change.receipts, *change.transfers, *changed)} <= {"COP"}
         assert {t.customer_id for t in change.transfers} <= {CUSTOMER_ID}
         told = [(e.version, e.ordinal) for e in change.events]

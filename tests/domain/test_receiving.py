@@ -179,7 +179,7 @@ def test_a_request_is_billed_when_it_is_paid_and_only_for_what_was_paid():
 def test_the_first_payment_of_an_open_amount_decides_what_was_asked_for():
     life = a_request(None)
     change = life.pay(40)
-    assert told(change) == ["attempt.succeeded", "collection.paid", "invoice.paid"]
+    assert told(change) == ["attempt.succeeded", "collection.paid", "request.paid"]
     assert (life.invoice.amount_minor, life.current.amount_minor) == (40, 40)
     assert life.books() == {Books.BILLED: -40, GATEWAY: 40}
 
@@ -194,7 +194,7 @@ def test_a_second_payment_of_an_open_amount_is_customer_credit():
 def test_late_money_on_a_cancelled_request_pays_it():
     life = a_request(None)
     life.cancel()
-    assert told(life.pay(40)) == ["attempt.succeeded", "collection.paid", "invoice.paid"]
+    assert told(life.pay(40)) == ["attempt.succeeded", "collection.paid", "request.paid"]
     assert life.current.state is CollectionState.PAID
 
 

@@ -161,11 +161,11 @@ class Draft:
     ) -> None:
         """Tell that something happened. Events are delivered in the order of these calls.
 
-        A request to pay that stands alone has no invoice to tell of: its collection's events say it all.
+        A request to pay that stands alone is no invoice to those who are told: what happens to it is `request.…`.
         """
+        if self.invoice.kind is InvoiceKind.REQUEST:
+            kind = kind.replace("invoice.", "request.")
         assert kind in EVENT_TYPES, "every kind of event is listed, for dialects and readers to know it"
-        if kind.startswith("invoice.") and self.invoice.kind is InvoiceKind.REQUEST:
-            return
         self._events.append(
             Event(
                 account_id=self.invoice.account_id,

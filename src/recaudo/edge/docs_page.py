@@ -8,7 +8,7 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -80,7 +80,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: Mapping[str, Any] = {"markdown": _markdown, "inline": _inline, "json": highlight, "curl": _curl}
+    filters: Mapping[str, Any] = {"markdown": _markdown, "inline": _inline, "json": highlight, "curl": _curl, "request": _request}
     made.filters |= filters  # pyright: ignore[reportUnknownMemberType] - jinja2 leaves its tables open
     return made
 
@@ -131,6 +131,13 @@ def _coloured(text: str) -> Markup:
         end = found.end()
     pieces.append(html.escape(text[end:], quote=False))
     return Markup("".join(pieces))  # noqa: S704 - every piece is escaped or ours
+
+
+def _request(headers: Sequence[tuple[str, str]]) -> Markup:
+    """The head of a request that a receiver gets, a header a line."""
+    lines = ['<span class="w">POST</span> /']
+    lines += [f'<span class="k">{html.escape(n, quote=False)}</span>: {html.escape(v, quote=False)}' for n, v in headers]
+    return Markup("\n".join(lines))  # noqa: S704 - every piece is escaped or ours
 
 
 def _curl(command: Command) -> Markup:

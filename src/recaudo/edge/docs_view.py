@@ -1,13 +1,13 @@
 """What the API reference's page shows, read from an OpenAPI document: operations, objects, errors, commands."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 from urllib.parse import quote
 
 import msgspec
 
 from recaudo.edge.docs_fields import Fields, Row, Words, anchor, name_of, refs
-from recaudo.edge.openapi import Json
+from recaudo.edge.openapi import Json, ref
 
 SAMPLE_KEY: Final = "sk_test_xxx"
 METHODS: Final = frozenset(("get", "post", "put", "patch", "delete"))
@@ -67,17 +67,39 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     failures: Sequence[Failure]
 
 
+class EventType(msgspec.Struct, frozen=True, kw_only=True):
+    """One type of event: when endpoints are told, and the object they are told of."""
+
+    id: str
+    name: str
+    when: str
+    body: Row
+    samples: Sequence[Sample]
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """What endpoints are told. `shown` is the type whose request is shown in full."""
+
+    types: Sequence[EventType]
+    headers: Sequence[Row]
+    status: str
+    answer: str
+    shown: EventType
+    request: Sequence[tuple[str, str]]
+
+
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """The operations of one tag."""
+    """The operations of one tag, or the events that endpoints are told."""
 
     id: str
     name: str
     text: str
     operations: Sequence[Operation]
+    events: Events | None
 
 
 class Object(msgspec.Struct, frozen=True, kw_only=True):
-    """An object that operations answer; `base` is the anchor and title of one whose members come first."""
+    """An object that is answered or told; `base` is the anchor and title of one whose members come first."""
 
     id: str
     title: str
@@ -118,6 +140,7 @@ class _Reader:
             for method, operation in item.items()
             if method in METHODS
         ]
+        self._webhooks: Json = document.get("webhooks", {})
         codes = [[failure.code for failure in self._failures(operation)] for _, _, operation in self._operations]
         self._common = [code for code in dict.fromkeys(codes[0]) if all(code in found for found in codes)]
 
@@ -141,7 +164,42 @@ class _Reader:
 
     def _group(self, tag: Json) -> Group:
         operations = [self._operation(*one) for one in self._operations if tag["name"] in one[2]["tags"]]
-        return Group(id=anchor(f"tag {tag['name']}"), name=tag["name"], text=tag["description"], operations=operations)
+        told = {name: item["post"] for name, item in self._webhooks.items() if tag["name"] in item["post"]["tags"]}
+        return Group(
+            id=anchor(f"tag {tag['name']}"),
+            name=tag["name"],
+            text=tag["description"],
+            operations=operations,
+            events=self._events(told) if told else None,
+        )
+
+    def _events(self, told: Mapping[str, Json]) -> Events:
+        """What endpoints are told; the type that is shown in full is the first that has an example."""
+        types = [self._event_type(name, request) for name, request in told.items()]
+        shown = next(one for one in types if one.samples)
+        first = next(iter(told.values()))
+        headers = [self._fields.resolved(parameter) for parameter in first["parameters"]]
+        ((status, response),) = first["responses"].items()
+        return Events(
+            types=types,
+            headers=[
+                self._fields.row(one["name"], {**one["schema"], "description": one["description"]}) for one in headers
+            ],
+            status=status,
+            answer=response["description"],
+            shown=shown,
+            request=[(one["name"], str(one["example"])) for one in headers],
+        )
+
+    def _event_type(self, name: str, request: Json) -> EventType:
+        media = _media(request["requestBody"])
+        return EventType(
+            id=f"event-{name}",
+            name=name,
+            when=request["summary"],
+            body=self._fields.row("", ref(next(refs(media["schema"])))),
+            samples=_samples(media),
+        )
 
     def _operation(self, method: str, path: str, operation: Json) -> Operation:
         request: Json = operation.get("requestBody", {})
@@ -216,13 +274,14 @@ class _Reader:
         ]
 
     def _answered(self) -> list[str]:
-        """The objects that operations answer: first those that are whole answers, then those within; errors last."""
+        """The objects that are answered or told: first those that are whole answers, then those within; errors last."""
         waiting = [
             _media(response)["schema"]
             for _, _, operation in self._operations
             for status, response in operation["responses"].items()
             if status[0] == "2" and "content" in response
         ]
+        waiting += [_media(item["post"]["requestBody"])["schema"] for item in self._webhooks.values()]
         names: list[str] = []
         while waiting:
             for name in refs(waiting.pop(0)):

@@ -59,6 +59,25 @@ class OperationDocs(msgspec.Struct, frozen=True, kw_only=True):
     once_example: str | None = None
 
 
+class EventDocs(msgspec.Struct, frozen=True, kw_only=True):
+    """One type of event that endpoints are told: when it is raised, and the body."""
+
+    when: str
+    body: Content
+
+
+class EventsDocs(msgspec.Struct, frozen=True, kw_only=True):
+    """What endpoints are told: in requests that begin at the server, and that a receiver answers.
+
+    `tag` is one of the dialect's, `headers` are parameters that every such request has, `types` are by their names.
+    """
+
+    tag: str
+    headers: Sequence[Json]
+    answer: str  # what a receiver is to answer
+    types: Mapping[str, EventDocs]
+
+
 class ApiDocs(msgspec.Struct, frozen=True, kw_only=True):
     """What a dialect says about all its operations.
 
@@ -77,6 +96,7 @@ class ApiDocs(msgspec.Struct, frozen=True, kw_only=True):
     operations: Mapping[str, OperationDocs]
     errors: Mapping[str, ErrorCase]
     problems: Mapping[ProblemKind, str]
+    events: EventsDocs | None = None
     once_errors: Sequence[str] = ()
     every_headers: Sequence[str] = ()
     success_headers: Sequence[str] = ()
@@ -93,7 +113,7 @@ def build(router: Router, docs: ApiDocs) -> Json:
     for kind in (ProblemKind.ROUTE_NOT_FOUND, ProblemKind.METHOD_NOT_ALLOWED):
         # No operation answers these, but clients meet them.
         _error_response([docs.problems[kind]], docs, responses)
-    used = dict.fromkeys(route.tag for route in router.routes)
+    used = dict.fromkeys([*(route.tag for route in router.routes), *([docs.events.tag] if docs.events else [])])
     return {
         "openapi": "3.1.0",
         "info": docs.info,
@@ -102,9 +122,11 @@ def build(router: Router, docs: ApiDocs) -> Json:
         "security": [{name: []} for name in docs.security],
         "tags": [{"name": docs.tags[tag][0], "description": docs.tags[tag][1]} for tag in used],
         "paths": paths,
+        "webhooks": {} if docs.events is None else _webhooks(docs.events, docs),
         "components": {
             "schemas": dict(docs.schemas),
             "responses": responses,
+            "parameters": {} if docs.events is None else {one["name"]: one for one in docs.events.headers},
             "headers": dict(docs.headers),
             "securitySchemes": dict(docs.security),
         },
@@ -190,6 +212,24 @@ def _error_response(names: Sequence[str], docs: ApiDocs, responses: dict[str, Js
         "content": _content(Content(schema, examples)),
     }
     return {"$ref": f"#/components/responses/{key}"}
+
+
+def _webhooks(events: EventsDocs, docs: ApiDocs) -> Json:
+    """The requests that endpoints get, by the type of the event. They carry no key of the API."""
+    headers = [{"$ref": f"#/components/parameters/{one['name']}"} for one in events.headers]
+    return {
+        type_: {
+            "post": {
+                "tags": [docs.tags[events.tag][0]],
+                "summary": event.when,
+                "security": [],
+                "parameters": headers,
+                "requestBody": {"required": True, "content": _content(event.body)},
+                "responses": {"2XX": {"description": events.answer}},
+            }
+        }
+        for type_, event in events.types.items()
+    }
 
 
 def _content(content: Content) -> Json:

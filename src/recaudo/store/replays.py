@@ -80,17 +80,6 @@ async def replay_page(connection: Connection, it: Replay, *, first_id: UUID, rea
               AND ($6::uuid IS NULL OR id < $6)
             ORDER BY id LIMIT $7
         ),
-        moved AS (
-            UPDATE replay SET
-                after = coalesce((SELECT id FROM page ORDER BY id DESC LIMIT 1), after),
-                state = CASE WHEN (SELECT count(*) FROM page) < $7 THEN 'done' ELSE 'running' END,
-                due_at = CASE WHEN (SELECT count(*) FROM page) < $7 THEN NULL ELSE $11 END,
-                finished_at = CASE WHEN (SELECT count(*) FROM page) < $7 THEN $12::timestamptz END,
-                leased_until = NULL, tries = 0, last_error = NULL,
-                queued = queued + (SELECT count(*) FROM chosen)
-            WHERE account_id = $1 AND id = $2 AND after IS NOT DISTINCT FROM $3 AND state = 'running'
-            RETURNING state
-        ),
         chosen AS (
             SELECT e.*, p.id AS endpoint_id
             FROM page e JOIN endpoint p ON p.account_id = e.account_id AND e.type = ANY (p.tells)
@@ -100,6 +89,17 @@ async def replay_page(connection: Connection, it: Replay, *, first_id: UUID, rea
                 SELECT d.state FROM delivery d
                 WHERE d.account_id = e.account_id AND d.event_id = e.id AND d.endpoint_id = p.id
                 ORDER BY d.id DESC LIMIT 1))
+        ),
+        moved AS (
+            UPDATE replay SET
+                after = coalesce((SELECT id FROM page ORDER BY id DESC LIMIT 1), after),
+                state = CASE WHEN (SELECT count(*) FROM page) < $7 THEN 'done' ELSE 'running' END,
+                due_at = CASE WHEN (SELECT count(*) FROM page) < $7 THEN NULL ELSE $11::timestamptz END,
+                finished_at = CASE WHEN (SELECT count(*) FROM page) < $7 THEN $12::timestamptz END,
+                leased_until = NULL, tries = 0, last_error = NULL,
+                queued = queued + (SELECT count(*) FROM chosen)
+            WHERE account_id = $1 AND id = $2 AND after IS NOT DISTINCT FROM $3 AND state = 'running'
+            RETURNING state
         ),
         queued AS (
             INSERT INTO delivery

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recaudo.dialects.onepay.dialect import OnePay
+from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.api import Api
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.http import Reply
@@ -463,7 +464,7 @@ async def test_a_duplicate_that_waited_too_long_is_told_to_come_back(world: Worl
         raise LockTimeoutError
 
     merchant = await world.merchant()
-    dialect = OnePay(world.core)
+    dialect = OnePay(world.core, UrlPolicy())
     names: dict[str, Any] = {"operation_id": "x", "summary": "x", "tag": "invoices"}
     dialect.router = Router([Route(method="DELETE", path="/x", handler=locked, body="none", once="optional", **names)])
     api = Api(

@@ -98,8 +98,8 @@ async def parse_change(
 def parse_rotate(body: Mapping[str, Any] | None, account: Account) -> tuple[timedelta, list[str]]:
     """How long the old secret signs too, and ignored members. Raises InvalidError."""
     reading = Reading(account, date.min)
-    value = (body or {}).get("overlap_hours", OVERLAP_HOURS_DEFAULT)
-    hours = whole(value)
+    value = (body or {}).get("overlap_hours")
+    hours = OVERLAP_HOURS_DEFAULT if value is None else whole(value)
     if hours is None or not 0 <= hours <= OVERLAP_HOURS_MAX:
         reading.refuse("overlap_hours", f"El campo overlap_hours debe ser un número entero de 0 a {OVERLAP_HOURS_MAX}.")
         hours = 0

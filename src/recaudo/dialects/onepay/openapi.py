@@ -11,6 +11,7 @@ from recaudo.dialects.onepay import openapi_examples as examples
 from recaudo.dialects.onepay.errors import KEY_FIELD
 from recaudo.dialects.onepay.openapi_bodies import BODIES
 from recaudo.dialects.onepay.openapi_errors import PROBLEM_CASES, errors
+from recaudo.dialects.onepay.openapi_events import EVENTS, SCHEMAS as EVENT_SCHEMAS
 from recaudo.dialects.onepay.openapi_operations import OPERATIONS
 from recaudo.dialects.onepay.openapi_schemas import ANSWERS, UUID
 from recaudo.edge.api import KEY_CHARS_MAX
@@ -25,6 +26,7 @@ _TAGS: Mapping[str, tuple[str, str]] = {
     "payment-intents": ("Intentos de pago", "Cada vez que alguien intentó pagar un cobro, con o sin éxito."),
     "customers": ("Clientes", "Quienes pagan, con su documento y sus contactos."),
     "webhooks": ("Webhooks", "A quién se le cuenta lo que pasa, y qué fue de cada entrega."),
+    "events": ("Eventos", "Lo que recibe su servidor: un `POST` por evento, firmado, con el objeto como quedó."),
 }
 
 _HEADERS: Mapping[str, Json] = {
@@ -73,7 +75,7 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("payment_id", "Identificador del cobro.", examples.PAYMENT_ID),
         ("intent_id", "Identificador del intento.", examples.INTENT_ID),
         ("customer_id", "Identificador del cliente.", examples.CUSTOMER_ID),
-        ("webhook_id", "Identificador del webhook.", examples.CUSTOMER_ID),
+        ("webhook_id", "Identificador del webhook.", examples.WEBHOOK_ID),
     )
 }
 
@@ -91,7 +93,7 @@ def _docs(base_url: str) -> ApiDocs:
         info={
             "title": "API de facturas de Recaudo, dialecto OnePay",
             "version": __version__,
-            "summary": "Facturas, cobros, intentos de pago y clientes.",
+            "summary": "Facturas, cobros, intentos de pago, clientes y webhooks.",
             "description": GUIDE.read_text(encoding="utf-8"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -107,13 +109,14 @@ def _docs(base_url: str) -> ApiDocs:
             }
         },
         tags=_TAGS,
-        schemas={**ANSWERS, **BODIES},
+        schemas={**ANSWERS, **EVENT_SCHEMAS, **BODIES},
         headers=_HEADERS,
         path_parameters=_PATH_PARAMETERS,
         once_parameter=_KEY_PARAMETER,
         operations=OPERATIONS,
         errors=errors(),
         problems=PROBLEM_CASES,
+        events=EVENTS,
         once_errors=("idempotency_key_reused",),
         every_headers=("Recaudo-Request-Id",),
         success_headers=("Recaudo-Ignored-Fields",),

@@ -8,6 +8,11 @@ import uuid
 from collections.abc import Mapping
 
 from recaudo.dialects.onepay.contacts import EMAIL_CHARS_MAX, URL_CHARS_MAX
+from recaudo.dialects.onepay.endpoints import (
+    OVERLAP_HOURS_DEFAULT,
+    OVERLAP_HOURS_MAX,
+    URL_CHARS_MAX as WEBHOOK_URL_CHARS_MAX,
+)
 from recaudo.dialects.onepay.objects import (
     ALLOWS_EXTRA,
     METADATA_MEMBERS_MAX,
@@ -17,6 +22,7 @@ from recaudo.dialects.onepay.objects import (
 )
 from recaudo.dialects.onepay.openapi_schemas import DAY, FLAG, TEXT, UUID, WHOLE
 from recaudo.dialects.onepay.parse import DELETE_FROM_PROVIDER, PAID_FROM_PROVIDER
+from recaudo.dialects.onepay.webhooks import TYPES
 from recaudo.domain import money
 from recaudo.domain.model import Account
 from recaudo.domain.partial import PARTS_MAX
@@ -207,6 +213,30 @@ _WITHDRAWAL: Mapping[str, Json] = {
     )
 }
 
+_WEBHOOK: Mapping[str, Json] = {
+    "name": text(1, 255, "Nombre, para usted."),
+    "description": text(1, 500, "Descripción, para usted. Admite saltos de línea.", pattern=_VISIBLE_LINES),
+    "url": member(
+        {**_URL, "maxLength": WEBHOOK_URL_CHARS_MAX},
+        "A dónde se envían los eventos: `https://`, sin usuario ni contraseña. Las cuentas de prueba pueden usar "
+        "`http://`. No puede llevar a una red privada o local.",
+    ),
+    "events": member(
+        {"type": "array", "items": {"type": "string", "enum": list(TYPES)}, "minItems": 1},
+        "Los tipos que quiere recibir. Los repetidos cuentan una vez. Los que este servidor no produce (`charge.*`, "
+        "`cashout.*`, `subscription.*`, `account.*`, `connect_link.completed`) se aceptan y nunca llegan.",
+    ),
+}
+_ROTATION: Mapping[str, Json] = {
+    "overlap_hours": member(
+        WHOLE,
+        "Horas en que el secreto anterior firma también.",
+        minimum=0,
+        maximum=OVERLAP_HOURS_MAX,
+        default=OVERLAP_HOURS_DEFAULT,
+    )
+}
+
 BODIES: Mapping[str, Json] = {
     "InvoiceCreate": _body("Factura nueva", _INVOICE, required=("reference", "provider", "amount", "name")),
     "InvoiceChange": record(
@@ -219,4 +249,13 @@ BODIES: Mapping[str, Json] = {
     "PaymentCreate": _body("Cobro nuevo", _PAYMENT, required=("title",)),
     "PaymentResend": _body("Reenvío", {"template_id": text(1, 100, "Plantilla del mensaje.")}),
     "CustomerCreate": _body("Cliente nuevo", _CUSTOMER, required=("first_name",)),
+    "WebhookCreate": _body("Webhook nuevo", _WEBHOOK, required=("name", "url", "events")),
+    "WebhookChange": record(
+        "Cambio de un webhook",
+        _optional(_WEBHOOK, required=("name", "url", "events")),
+        optional=tuple(_WEBHOOK),
+        description="Los campos ausentes conservan su valor; `null` borra `description`. `events` se reemplaza "
+        "completo.",
+    ),
+    "WebhookRotate": _body("Cambio de secreto", _ROTATION),
 }

@@ -1,12 +1,16 @@
 """The errors of the OpenAPI document: when each happens, and the answer exactly as the dialect would give it."""
 
+import uuid
 from collections.abc import Mapping
+from datetime import date
 
 import msgspec
 
-from recaudo.dialects.onepay import openapi_examples as examples
+from recaudo.dialects.onepay import endpoints, openapi_examples as examples
 from recaudo.dialects.onepay.errors import KEY_FIELD, KEY_MESSAGES, PROBLEMS, Errors, error_reply, validation_reply
 from recaudo.dialects.onepay.fields import EMAIL_MESSAGE, PHONE_MESSAGE
+from recaudo.dialects.onepay.reading import InvalidError, Reading
+from recaudo.domain.model import Account
 from recaudo.edge.http import Reply
 from recaudo.edge.openapi import ErrorCase, Json
 from recaudo.edge.problems import ProblemKind
@@ -68,6 +72,24 @@ def _missing(noun: str, when: str) -> ErrorCase:
     return _case(error_reply("not_found", message=noun), when)
 
 
+_ANYONE = Account(id=uuid.UUID(int=0), merchant_id=uuid.UUID(int=0), is_test=True)
+
+
+def _refused_webhook() -> Errors:
+    reading = Reading(_ANYONE, date.min)
+    endpoints.url(reading, "url", "erp.example.com/hooks")
+    endpoints.types(reading, "events", ["invoice.paid", "factura.pagada"])
+    return reading.errors
+
+
+def _refused_overlap() -> Errors:
+    try:
+        endpoints.parse_rotate({"overlap_hours": endpoints.OVERLAP_HOURS_MAX + 1}, _ANYONE)
+    except InvalidError as error:
+        return error.errors
+    raise AssertionError("too long an overlap is refused")
+
+
 _AMOUNT_MESSAGE = "El valor debe estar entre $ 5.000 y $ 100.000.000."
 
 # Cases with words of their own; every other row of the table is one case, as it stands.
@@ -92,6 +114,7 @@ _SPECIAL: Mapping[str, ErrorCase] = {
     "not_found_payment": _missing("El cobro no existe.", "El cobro no existe."),
     "not_found_intent": _missing("El intento de pago no existe.", "El intento de pago no existe."),
     "not_found_customer": _missing("El cliente no existe.", "El cliente no existe."),
+    "not_found_webhook": _missing("El webhook no existe.", "El webhook no existe, o ya fue eliminado."),
     "idempotency_key_reused": _case(
         error_reply(
             "idempotency_key_reused",
@@ -135,6 +158,10 @@ _SPECIAL: Mapping[str, ErrorCase] = {
         {"document_number": ["El campo document_number es obligatorio cuando se envía document_type."]},
         "Campos que faltan o no son válidos.",
     ),
+    "validation_error_webhook": _invalid(
+        _refused_webhook(), "Campos que faltan o no son válidos, o una `url` que lleva a una red privada."
+    ),
+    "validation_error_overlap": _invalid(_refused_overlap(), "Un `overlap_hours` fuera de rango."),
 }
 
 

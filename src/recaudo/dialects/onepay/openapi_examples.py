@@ -14,6 +14,11 @@ NEXT_PAYMENT_ID = "019a0239-48e0-7f2f-85be-d01a1e28a479"
 OTHER_PAYMENT_ID = "019a0241-2b60-7c1e-9a53-0d4c6f1b7e22"
 INTENT_ID = "019a0242-5f18-7b90-8e4d-6a1f2c3d4e5f"
 CUSTOMER_ID = "019a0243-91a8-7d37-b1c2-3e4f5a6b7c8d"
+WEBHOOK_ID = "019a0227-e3c0-7000-8000-000000000001"
+DELIVERY_ID = "019a027e-21e0-7b3c-8a55-2f6c1d9e0a41"
+EVENT_ID = "evt_00031NFOhRbOR4L3cWVwfPNU"
+SECRET = "wh_tok_EJEMPLO0000000000000000000000000"  # noqa: S105 - the specification's
+TOKEN = "wh_hdr_EJEMPLO0000000000000000000000000"  # noqa: S105
 _METHOD_ID = "7d0f8a44-6c1e-5b7a-9f21-54c3b2a19087"
 
 _MORNING = "2025-10-20T15:06:00.000000Z"
@@ -246,6 +251,57 @@ INTENTS_OF_PAYMENT: list[Json] = [
     INTENT | {"payment_method_label": "VISA **** 4242"},
     FAILED_INTENT | {"payment_method_label": "VISA **** 0002"},
 ]
+
+WEBHOOK_REQUEST: Json = {
+    "name": "ERP",
+    "url": "https://erp.example.com/hooks",
+    "events": ["invoice.paid", "payment.rejected"],
+}
+WEBHOOK_WITH_SECRET: Json = {
+    "id": WEBHOOK_ID,
+    "name": "ERP",
+    "description": None,
+    "url": "https://erp.example.com/hooks",
+    "events": ["invoice.paid", "payment.rejected"],
+    "secret": SECRET,
+    "header": TOKEN,
+    "is_test": True,
+    "created_at": _MORNING,
+    "updated_at": _MORNING,
+}
+WEBHOOK: Json = {name: value for name, value in WEBHOOK_WITH_SECRET.items() if name != "secret"}
+CHANGED_WEBHOOK: Json = WEBHOOK | {
+    "events": ["invoice.paid", "invoice.partially_paid", "payment.rejected", "webhook.failing"],
+    "updated_at": _CHANGED,
+}
+ROTATED_WEBHOOK: Json = WEBHOOK_WITH_SECRET | {
+    "secret": "wh_tok_EJEMPLO1111111111111111111111111",
+    "updated_at": _LATER,
+}
+WEBHOOK_WITH_DELIVERIES: Json = WEBHOOK | {
+    "deliveries": [
+        {
+            "id": DELIVERY_ID,
+            "event_id": EVENT_ID,
+            "type": "invoice.paid",
+            "status": "pending",
+            "tries": 2,
+            "http_status": 503,
+            "next_try_at": "2025-10-20T16:41:39.204118Z",
+            "created_at": _PAID,
+        },
+        {
+            "id": "019a0241-9c71-7f02-93d1-7e5b4a3c2d10",
+            "event_id": "evt_00031NF5dMZ9yqV3mTnX7sKw",
+            "type": "payment.rejected",
+            "status": "delivered",
+            "tries": 1,
+            "http_status": 204,
+            "next_try_at": None,
+            "created_at": "2025-10-20T16:38:55.000000Z",
+        },
+    ]
+}
 
 
 def page(row: Json) -> Json:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from recaudo.dialects.onepay import openapi_examples as examples
+from recaudo.dialects.onepay.endpoints import DELIVERIES_SHOWN
 from recaudo.dialects.onepay.openapi_schemas import INTENT_STATUSES, INVOICE_STATUSES, PAYMENT_STATUSES
 from recaudo.dialects.onepay.queries import PAGE_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX
 from recaudo.dialects.onepay.routes import INTENTS_OF_PAYMENT_MAX
+from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.edge.openapi import Content, Example, Json, OperationDocs, ref
 
 BY_CREATION = ("created_at", "-created_at")
@@ -310,11 +312,89 @@ _CUSTOMERS: Mapping[str, OperationDocs] = {
     ),
 }
 
-_WEBHOOKS = {
-    name: OperationDocs(description="", success="")
-    for name in (
-        "createWebhook listWebhooks getWebhook updateWebhook patchWebhook deleteWebhook testWebhook rotateWebhook"
-    ).split()
+_WEBHOOK_CHANGE_ERRORS = ("not_found_webhook", "validation_error_webhook")
+
+_WEBHOOKS: Mapping[str, OperationDocs] = {
+    "createWebhook": OperationDocs(
+        description="Registra una dirección a la que se cuentan los eventos que usted elija, desde ese momento. Los "
+        f"anteriores no se envían. Cada cuenta puede tener hasta {ENDPOINTS_MAX} webhooks.\n\n"
+        "**Guarde `secret`**: con él se verifica cada entrega y no se puede volver a consultar. Si la respuesta se "
+        "perdió, repita la solicitud con la misma llave de idempotencia.",
+        status=201,
+        success="El webhook, con su secreto.",
+        answer=_answer("WebhookAnswer", "El webhook recién creado", {"data": examples.WEBHOOK_WITH_SECRET}),
+        body=Content(ref("WebhookCreate"), {"erp": Example("Pagos y rechazos, a un ERP", examples.WEBHOOK_REQUEST)}),
+        errors=("webhook_limit", "validation_error_webhook"),
+        once_example="webhook-erp",
+    ),
+    "listWebhooks": OperationDocs(
+        description="Los webhooks de la cuenta creados por este dialecto, sin sus secretos.",
+        success="Una página de webhooks.",
+        answer=_answer("WebhookPage", "El único webhook", examples.page(examples.WEBHOOK)),
+        query=(_filter("id", "Identificadores de webhooks."), *_paging()),
+        errors=("invalid_query",),
+    ),
+    "getWebhook": OperationDocs(
+        description="Devuelve un webhook, sin su secreto, con sus "
+        f"{DELIVERIES_SHOWN} entregas más recientes: qué respondió su servidor y cuándo se repite cada una.",
+        success="El webhook con sus entregas.",
+        answer=_answer(
+            "WebhookDetailAnswer",
+            "Una entrega que se va a repetir y otra que llegó",
+            {"data": examples.WEBHOOK_WITH_DELIVERIES},
+        ),
+        errors=("not_found_webhook",),
+    ),
+    "updateWebhook": OperationDocs(
+        description="Cambia los campos que envíe. `events` se reemplaza completo y vale para los eventos siguientes; "
+        "una `url` nueva vale también para lo que está por entregar. `secret` y `header` no cambian.",
+        success="El webhook, sin su secreto.",
+        answer=_answer("WebhookAnswer", "El webhook con más eventos", {"data": examples.CHANGED_WEBHOOK}),
+        body=Content(
+            ref("WebhookChange"), {"eventos": Example("Otros eventos", {"events": examples.CHANGED_WEBHOOK["events"]})}
+        ),
+        errors=_WEBHOOK_CHANGE_ERRORS,
+    ),
+    "patchWebhook": OperationDocs(
+        description="La misma operación que `PUT`, para clientes que cambian con `PATCH`.",
+        success="El webhook, sin su secreto.",
+        answer=_answer("WebhookAnswer", "El webhook", {"data": examples.WEBHOOK}),
+        body=Content(
+            ref("WebhookChange"), {"url": Example("Otra dirección", {"url": "https://erp.example.com/hooks"})}
+        ),
+        errors=_WEBHOOK_CHANGE_ERRORS,
+    ),
+    "deleteWebhook": OperationDocs(
+        description="Elimina un webhook. Lo que estaba por entregarle ya no se envía. Repetirlo responde 404.",
+        status=204,
+        success="Eliminado. Sin cuerpo.",
+        errors=("not_found_webhook",),
+    ),
+    "testWebhook": OperationDocs(
+        description="Encola un evento inventado del primer tipo de su lista, sobre objetos cuyo `id` es solo ceros, "
+        "para probar su servidor. Se firma y se repite como cualquier otro; el resultado está en `deliveries` del "
+        "webhook.",
+        success="La entrega que se encoló.",
+        answer=_answer("WebhookSampleAnswer", "La entrega", {"data": {"delivery_id": examples.DELIVERY_ID}}),
+        errors=("not_found_webhook",),
+    ),
+    "rotateWebhook": OperationDocs(
+        description="Da un secreto nuevo. Durante `overlap_hours` (24 si no se envía), `x-signature` y `signature` "
+        "siguen usando el secreto anterior y `webhook-signature` trae dos firmas: la del nuevo, un espacio y la del "
+        "anterior. Después solo firma el nuevo. Con `0` el cambio es inmediato.\n\n"
+        "Para no perder nada: pida el secreto nuevo, haga que su servidor acepte los dos, y quite el anterior cuando "
+        "termine el plazo.",
+        success="El webhook, con su secreto nuevo.",
+        answer=_answer("WebhookAnswer", "El secreto nuevo", {"data": examples.ROTATED_WEBHOOK}),
+        body=Content(
+            ref("WebhookRotate"),
+            {
+                "plazo": Example("Con dos días para cambiarlo", {"overlap_hours": 48}),
+                "ya": Example("De inmediato, si el anterior se filtró", {"overlap_hours": 0}),
+            },
+        ),
+        errors=("not_found_webhook", "validation_error_overlap"),
+    ),
 }
 
 OPERATIONS: Mapping[str, OperationDocs] = {**_INVOICES, **_PAYMENTS, **_INTENTS, **_CUSTOMERS, **_WEBHOOKS}

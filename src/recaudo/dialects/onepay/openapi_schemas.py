@@ -1,12 +1,14 @@
-"""JSON Schemas of what the OnePay dialect answers, members in the order of the specification (sections 3, 4 and 6).
+"""JSON Schemas of what the OnePay dialect answers, members in the order of the specification (sections 3, 4, 6 and 13).
 
 `render` writes these objects; tests hold both against each other.
 """
 
 from collections.abc import Mapping
 
+from recaudo.dialects.onepay.endpoints import DELIVERIES_SHOWN
 from recaudo.dialects.onepay.errors import TABLE
 from recaudo.dialects.onepay.openapi_errors import WHEN
+from recaudo.dialects.onepay.webhooks import RANDOM_CHARS, SECRET_PREFIX, TOKEN_PREFIX, TYPES
 from recaudo.edge.openapi import Json, extended, member, nullable, record, ref
 
 UUID: Json = {"type": "string", "format": "uuid"}
@@ -126,17 +128,22 @@ _PAYMENT: Mapping[str, Json] = {
     "partial_payment": member(ref("PartialPayment"), "Lo recibido por partes. Aparece desde la primera parte."),
     "overpaid_amount": member(PESOS, "Excedente que quedó como saldo a favor del cliente. Solo si es mayor que cero."),
     "refunded_amount": member(PESOS, "Total reembolsado. Solo si es mayor que cero."),
-    "invoice_id": member(UUID, "Factura a la que pertenece. Solo en `/payments`, no dentro de una factura."),
-    "reference": member(TEXT, "Referencia para el portal. Solo en `/payments`."),
-    "email": member(TEXT, "Correo al que va el aviso. Solo en `/payments`."),
+    "remarks": nullable(
+        member(ref("Remarks"), "Por qué falló el intento. Solo en el evento `payment.rejected`, que siempre lo trae.")
+    ),
+    "invoice_id": member(UUID, "Factura a la que pertenece. En `/payments` y en los eventos, no dentro de ella."),
+    "reference": member(TEXT, "Referencia para el portal. En `/payments` y en los eventos."),
+    "email": member(TEXT, "Correo al que va el aviso. En `/payments` y en los eventos."),
     "partial_payment_config": member(
-        ref("PartialPaymentConfigInCents"), "Reglas de pago por partes de un cobro sin factura. Solo en `/payments`."
+        ref("PartialPaymentConfigInCents"),
+        "Reglas de pago por partes de un cobro sin factura. En `/payments` y en los eventos.",
     ),
 }
 _PAYMENT_ADDITIONS = (
     "partial_payment",
     "overpaid_amount",
     "refunded_amount",
+    "remarks",
     "invoice_id",
     "reference",
     "email",
@@ -205,6 +212,47 @@ _METHOD: Mapping[str, Json] = {
     "customer_id": nullable(member(UUID, "Cliente dueño del medio guardado.")),
     "created_at": member(INSTANT, "Cuándo se usó por primera vez."),
     "country": nullable(member(TEXT, "País, ISO 3166-1 alfa-2.")),
+}
+
+EVENT_NAME: Json = {"type": "string", "pattern": "^evt_[0-9A-Za-z]{24}$"}
+
+
+def _random(prefix: str, description: str) -> Json:
+    return member(TEXT, description, pattern=f"^{prefix}[0-9A-Za-z]{{{RANDOM_CHARS}}}$")
+
+
+_WEBHOOK: Mapping[str, Json] = {
+    "id": member(UUID, "Identificador del webhook."),
+    "name": member(TEXT, "Nombre, para usted."),
+    "description": nullable(member(TEXT, "Descripción, para usted.")),
+    "url": member(TEXT, "A dónde se envían los eventos."),
+    "events": member(
+        {"type": "array", "items": {"type": "string", "enum": list(TYPES)}},
+        "Los tipos de evento que recibe, en el orden en que se enviaron.",
+    ),
+    "secret": _random(
+        SECRET_PREFIX,
+        "Con él se firma. Solo está en la respuesta que lo crea, y en su repetición: guárdelo.",
+    ),
+    "header": _random(TOKEN_PREFIX, "Valor fijo del encabezado `x-webhook-token` de cada entrega. No cambia."),
+    "is_test": member(FLAG, "`true` si la cuenta es de pruebas."),
+    "created_at": member(INSTANT, "Cuándo se creó."),
+    "updated_at": member(INSTANT, "Último cambio, o último cambio de secreto."),
+}
+
+_DELIVERY: Mapping[str, Json] = {
+    "id": member(UUID, "Identificador de la entrega."),
+    "event_id": member(EVENT_NAME, "El evento; el mismo valor de `webhook-id` y de `event.id`."),
+    "type": member(TEXT, "Tipo del evento."),
+    "status": member(
+        TEXT,
+        "`pending` (por enviar, o se va a repetir), `delivered` o `failed` (no se repite más).",
+        enum=["pending", "delivered", "failed"],
+    ),
+    "tries": member(WHOLE, "Veces que se ha enviado.", minimum=0),
+    "http_status": nullable(member(WHOLE, "Lo que respondió su servidor la última vez; `null` si no respondió.")),
+    "next_try_at": nullable(member(INSTANT, "Cuándo se envía otra vez, en tiempo real; `null` si no habrá otra.")),
+    "created_at": member(INSTANT, "Cuándo ocurrió el evento, en el reloj de la cuenta."),
 }
 
 _CHARGE = record(
@@ -309,6 +357,28 @@ ANSWERS: Mapping[str, Json] = {
     "PaymentCustomer": record("Cliente de un cobro", _CUSTOMER),
     "Customer": extended("Cliente", "PaymentCustomer", _CUSTOMER_ADDITIONS),
     "CustomerPage": _page("Página de clientes", "Customer"),
+    "Webhook": record("Webhook", _WEBHOOK, optional=("secret",)),
+    "WebhookWithDeliveries": extended(
+        "Webhook con sus entregas",
+        "Webhook",
+        {
+            "deliveries": member(
+                {"type": "array", "items": ref("WebhookDelivery"), "maxItems": DELIVERIES_SHOWN},
+                f"Las {DELIVERIES_SHOWN} entregas más recientes, primero la última.",
+            )
+        },
+    ),
+    "WebhookDelivery": record("Entrega de un evento", _DELIVERY),
+    "WebhookAnswer": record("Respuesta con un webhook", {"data": member(ref("Webhook"), "El webhook.")}),
+    "WebhookDetailAnswer": record(
+        "Respuesta con un webhook y sus entregas",
+        {"data": member(ref("WebhookWithDeliveries"), "El webhook con sus entregas más recientes.")},
+    ),
+    "WebhookSampleAnswer": record(
+        "Envío de prueba",
+        {"data": record("Entrega", {"delivery_id": member(UUID, "La entrega; aparece en `deliveries` del webhook.")})},
+    ),
+    "WebhookPage": _page("Página de webhooks", "Webhook"),
     "Remarks": record(
         "Motivo", {"code": member(TEXT, "Código estable."), "description": member(TEXT, "El motivo en español.")}
     ),

@@ -27,6 +27,9 @@ WAIT_S_MAX = 30
 POLL_S = 0.25
 # Requests of one account that wait for events at the same time, in one server process.
 WAITING_MAX = 20
+# The cursor of who wants only what happens from now on.
+END = "end"
+_NOBODY = UUID(int=0)
 
 
 class TooManyWaitingError(Exception):
@@ -37,7 +40,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What the query of the feed asks for."""
 
     limit: int
-    after: Place
+    after: Place | None  # None: the present end of the feed
     filter: FeedFilter
     wait_s: int
     dialect: str | None  # whose words each event is told in, too
@@ -52,8 +55,10 @@ class Feed:
         self._waiting: Counter[UUID] = Counter()
 
     async def list_events(self, request: ApiRequest) -> Reply:
-        """GET /events: oldest first; with `wait` it answers as soon as there is something."""
+        """GET /events: oldest first, or from `cursor=end` on; with `wait` it answers as soon as there is something."""
         wanted = self._parse(request)
+        if wanted.after is None:
+            wanted = msgspec.structs.replace(wanted, after=await self._end())
         page = await self._read(request.account, wanted)
         if not page.events and not page.has_more and wanted.wait_s:
             page = await self._wait(request.account, wanted)
@@ -78,7 +83,14 @@ class Feed:
         found = await replays.find(self._core, request.account, replay_id)
         return Reply(status=200, body=msgspec.json.encode(render.replay(found)))
 
+    async def _end(self) -> Place:
+        """Where the feed ends now, however long it is: nobody's feed is empty and ends at the same place."""
+        async with self._core.database.connection() as connection:
+            page = await read_feed(connection, _NOBODY, Place(), FeedFilter(), limit=1, is_test=True)
+        return page.end
+
     async def _read(self, account: Account, wanted: Wanted) -> FeedPage:
+        assert wanted.after is not None, "the end was looked up"
         async with self._core.database.connection() as connection:
             return await read_feed(
                 connection, account.id, wanted.after, wanted.filter, limit=wanted.limit, is_test=account.is_test
@@ -123,7 +135,7 @@ class Feed:
             raise InvalidQueryError("dialect", f"Must be one of {', '.join(self._core.webhooks)}.")
         return Wanted(
             limit=_number(values, "limit", LIMIT_DEFAULT, low=1, high=LIMIT_MAX),
-            after=Place() if not cursor else read_feed_cursor(cursor, request.account.id),
+            after=_place(cursor, request.account.id),
             filter=FeedFilter(types=_types(values.get("type")), subject_id=_subject(values.get("subject"))),
             wait_s=_number(values, "wait", 0, low=0, high=WAIT_S_MAX),
             dialect=dialect,
@@ -165,6 +177,12 @@ def _query(query: Sequence[tuple[str, str]], known: Sequence[str]) -> dict[str, 
         if name not in known:
             raise InvalidQueryError(name[:100], f"There is no such parameter; use {', '.join(known)}.")
     return dict(query)
+
+
+def _place(cursor: str | None, account_id: UUID) -> Place | None:
+    if not cursor:
+        return Place()
+    return None if cursor == END else read_feed_cursor(cursor, account_id)
 
 
 def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
