@@ -80,7 +80,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: Mapping[str, Any] = {"markdown": _markdown, "inline": _inline, "json": highlight, "curl": _curl, "request": _request}
+    filters: Mapping[str, Any] = {
+        "markdown": _markdown,
+        "inline": _inline,
+        "json": highlight,
+        "curl": _curl,
+        "request": _request,
+    }
     made.filters |= filters  # pyright: ignore[reportUnknownMemberType] - jinja2 leaves its tables open
     return made
 
@@ -136,7 +142,9 @@ def _coloured(text: str) -> Markup:
 def _request(headers: Sequence[tuple[str, str]]) -> Markup:
     """The head of a request that a receiver gets, a header a line."""
     lines = ['<span class="w">POST</span> /']
-    lines += [f'<span class="k">{html.escape(n, quote=False)}</span>: {html.escape(v, quote=False)}' for n, v in headers]
+    lines += [
+        f'<span class="k">{html.escape(n, quote=False)}</span>: {html.escape(v, quote=False)}' for n, v in headers
+    ]
     return Markup("\n".join(lines))  # noqa: S704 - every piece is escaped or ours
 
 

@@ -1,5 +1,6 @@
 """What the tests of the OpenAPI documents share: the documents, validators of their schemas, the order of members."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -8,13 +9,14 @@ import jsonschema_rs
 from recaudo.dialects.onepay import openapi as onepay_openapi
 from recaudo.dialects.onepay.routes import Operations, routes
 from recaudo.dialects.recaudo import openapi as own_openapi, routes as own_routes
+from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.routing import Router
 
 BASE_URL = "https://cobros.example.com"
 METHODS = {"get", "post", "put", "patch", "delete"}
 ROUTERS = {
-    "onepay": Router(routes(Operations(cast("Any", None)))),
-    "recaudo": Router(own_routes.routes(own_routes.Operations(cast("Any", None), cast("Any", None)))),
+    "onepay": Router(routes(Operations(cast("Any", None), UrlPolicy()))),
+    "recaudo": Router(own_routes.routes(own_routes.Operations(cast("Any", None), cast("Any", None), UrlPolicy(), asyncio.Event()))),
 }
 DOCUMENTS = {
     "onepay": onepay_openapi.document(ROUTERS["onepay"], BASE_URL),

@@ -76,18 +76,29 @@ _WHEN: Mapping[str, str] = {
     "fallas, y nunca al que falla.",
 }
 
-_AT = 1760978463
+# The test vector of 14.6, so that its signatures are those that the headers show.
+_AT = 1760978412
+_PAID_AT = "2025-10-20T16:40:12.345678Z"
 
 
 def _told(resource: str, shown: Any, type_: str, event_id: str = examples.EVENT_ID) -> Json:  # noqa: ANN401
     return {resource: shown, "event": {"id": event_id, "type": type_, "timestamp": _AT, "environment": "test"}}
 
 
-_PAID: Json = {"status": "approved", "paid_at": examples.INVOICE_PAYMENT["paid_at"]}
+_METHOD: Json = {
+    "id": "019a027e-21e0-7d98-9b3a-d52f878d295a",
+    "brand": "VISA",
+    "label": "VISA **** 1111",
+    "last_four": "1111",
+    "expiration_date": "2028-12",
+    "customer_id": None,
+    "created_at": _PAID_AT,
+    "country": "CO",
+}
 _PAID_INVOICE: Json = examples.INVOICE | {
     "status": "PAID",
-    "updated_at": _PAID["paid_at"],
-    "payment": examples.INVOICE["payment"] | _PAID | {"method": examples.INVOICE_PAYMENT["method"]},
+    "updated_at": _PAID_AT,
+    "payment": examples.INVOICE["payment"] | {"status": "approved", "paid_at": _PAID_AT, "method": _METHOD},
     "amount_received": 50000,
 }
 _ALONE = ("invoice_id", "reference", "email")
@@ -116,12 +127,12 @@ _EXAMPLES: Mapping[str, Example] = {
             _OPEN
             | {
                 "status": "partially_paid",
-                "method": examples.INVOICE_PAYMENT["method"],
+                "method": _METHOD,
                 "partial_payment": {
                     "total_paid": 20000,
                     "remaining": 30000,
                     "parts": 1,
-                    "charges": [{"id": examples.INTENT_ID, "amount": 20000, "paid_at": _PAID["paid_at"]}],
+                    "charges": [{"id": examples.INTENT_ID, "amount": 20000, "paid_at": _PAID_AT}],
                 },
             }
             | _CONTEXT,
@@ -189,7 +200,9 @@ EVENTS = EventsDocs(
             pattern="^[1-9][0-9]*$",
         ),
         _header("webhook-id", "El `event.id`; el mismo en cada reintento.", examples.EVENT_ID),
-        _header("webhook-timestamp", "Segundos Unix de este intento.", "1760978465", pattern="^[0-9]+$"),
+        _header(
+            "webhook-timestamp", "Segundos Unix de este intento, en tiempo real.", "1760978414", pattern="^[0-9]+$"
+        ),
         _header(
             "webhook-signature",
             "`v1,` y el HMAC-SHA256 de `webhook-id.webhook-timestamp.cuerpo` en base64 (Standard Webhooks). Mientras "

@@ -258,7 +258,10 @@ def document(router: Router, base_url: str) -> Json:
             },
             schemas=_SCHEMAS,
             headers=_HEADERS,
-            path_parameters={"payment_id": _PAYMENT_PARAMETER, **{n: {**_PAYMENT_PARAMETER, "name": n} for n in ("webhook_id", "delivery_id", "replay_id")}},
+            path_parameters={
+                "payment_id": _PAYMENT_PARAMETER,
+                **{n: {**_PAYMENT_PARAMETER, "name": n} for n in ("webhook_id", "delivery_id", "replay_id")},
+            },
             once_parameter=_KEY_PARAMETER,
             operations=_OPERATIONS,
             errors=_errors(),
