@@ -11,6 +11,7 @@ class Options:
     rounds: int
     connections: tuple[int, ...]
     workers: tuple[int, ...]
+    rows: int
     patience: float
     home: Path | None
     json: Path | None

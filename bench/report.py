@@ -139,18 +139,23 @@ def show(figures: Sequence[Figures], machine: dict[str, Any], options: Options) 
         f"Medians of {options.rounds} rounds of {options.seconds:g} s, after {options.warmup:g} s of warm-up each. "
         "CPU time is in microseconds per invoice; batch is how many invoices shared a commit."
     )
-    settings = machine["postgresql"]
-    console.print(
-        f"{machine['processors']} x {machine['processor']}, {machine['memory_gb']} GB, Python {machine['python']}, "
-        f"PostgreSQL {settings['server_version']}, synchronous_commit {settings['synchronous_commit']}, "
-        f"{machine['sync_ms']} ms per fsync."
-    )
+    console.print(machine_line(machine))
     for row in rows:
         if max(row["others"], row["stolen"]) > DISTURBED:
             console.print(
                 f"[yellow]Disturbed[/yellow]: {row['subject']} at {row['connections']}: other programs took up to "
                 f"{row['others']:.2f} processors, the machine's host {row['stolen']:.2f}."
             )
+
+
+def machine_line(machine: dict[str, Any]) -> str:
+    """What describe_machine found, in a sentence."""
+    settings = machine["postgresql"]
+    return (
+        f"{machine['processors']} x {machine['processor']}, {machine['memory_gb']} GB, Python {machine['python']}, "
+        f"PostgreSQL {settings['server_version']}, synchronous_commit {settings['synchronous_commit']}, "
+        f"{machine['sync_ms']} ms per fsync."
+    )
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:

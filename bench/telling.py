@@ -20,7 +20,7 @@ import psutil
 from rich.progress import Progress
 from rich.table import Table
 
-from bench import backlog, bare, receiver, stage as stages
+from bench import backlog, bare, claiming, receiver, stage as stages
 from bench.cpu import Usage
 from bench.options import BenchError, Options
 from bench.quiet import Patience
@@ -30,9 +30,11 @@ from recaudo.usecases import deliveries
 from recaudo.worker.deliveries import EACH_AT_ONCE
 
 # Deliveries that the worker must not run out of, per second of a phase.
-RATE_FORESEEN = 8_000
+RATE_FORESEEN = 9_000
 START_TIMEOUT_S = 30
-SAMPLES = 256
+# Both events of each invoice in a batch, for some batches.
+SAMPLES = 4 * backlog.BATCH * backlog.EVENTS_EACH
+BASE_URL = "http://127.0.0.1:8000"
 DISTURBED = 0.25
 
 
@@ -127,14 +129,20 @@ async def _fill(core: Any, client: receiver.Client, case: Case, invoices_each: i
 
 
 async def _posts(core: Any) -> list[bare.Post]:
-    """The first deliveries, as the worker would send them."""
-    now = core.clock.now()
+    """The first deliveries, as the worker would send them: of each invoice its first event, later the second one."""
+    posts: list[bare.Post] = []
     async with core.database.connection() as connection:
-        claimed, _ = await store.claim(
-            connection, real_now=now, busy={}, each_max=SAMPLES, limit=SAMPLES, vault=core.vault
-        )
-    prepared = await deliveries.prepare(core, claimed, "http://127.0.0.1:8000")
-    return [bare.Post(p.endpoint.url, list(p.headers(core, now)), p.message.body) for p in prepared if p.message]
+        while len(posts) < SAMPLES:
+            now = core.clock.now()
+            claimed, _ = await store.claim(
+                connection, real_now=now, busy={}, each_max=SAMPLES, limit=SAMPLES, vault=core.vault
+            )
+            prepared = await deliveries.prepare(core, claimed, BASE_URL)
+            posts += [
+                bare.Post(p.endpoint.url, list(p.headers(core, now)), p.message.body) for p in prepared if p.message
+            ]
+            await store.conclude(connection, list(claiming.delivered(claimed, now)))
+    return posts
 
 
 class Telling:

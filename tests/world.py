@@ -130,6 +130,7 @@ class World:
         self.secret = SECRET
         # Receivers of tests listen on this machine.
         self.allow_private_networks = True
+        self.runs_worker = True
         self._server: subprocess.Popen[bytes] | None = None
         self._database: Database | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -147,7 +148,14 @@ class World:
         await self._wait_until_healthy()
 
     def _launch(self, workers: int, log_level: str) -> None:
-        environment = {
+        command = [sys.executable, "-m", "recaudo", "serve", "--port", str(self.port), "--workers", str(workers)]
+        command += [] if self.runs_worker else ["--no-worker"]
+        with (self.home / "server.log").open("ab") as log:
+            self._server = subprocess.Popen(command, env=self.environment(log_level), stderr=log, stdout=log)
+
+    def environment(self, log_level: str = "warning") -> dict[str, str]:
+        """What the server and its workers find in their environment."""
+        return {
             **os.environ,
             "RECAUDO_DATABASE_URL": self.database_url,
             "RECAUDO_HOME": str(self.home),
@@ -156,9 +164,6 @@ class World:
             "RECAUDO_PUBLIC_URL": self.base_url,
             "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "1" if self.allow_private_networks else "0",
         }
-        command = [sys.executable, "-m", "recaudo", "serve", "--port", str(self.port), "--workers", str(workers)]
-        with (self.home / "server.log").open("ab") as log:
-            self._server = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
 
     async def stop(self) -> None:
         if self._session is not None:

@@ -11,6 +11,7 @@ import msgspec
 
 from recaudo.domain.model import Account
 from recaudo.store.database import Connection
+from recaudo.store.door import TakenError
 from recaudo.store.rows import Record
 
 
@@ -145,8 +146,16 @@ async def find_merchant(connection: Connection, merchant_id: UUID) -> Merchant |
 async def raise_clock_shift(connection: Connection, account_id: UUID, clock_shift: timedelta) -> timedelta | None:
     """Move a test account's clock forward, never back; what waits for a moment on that clock becomes due accordingly.
 
-    Returns the shift that holds now; None when there is no such test account.
+    Returns the shift that holds now; None when there is no such test account. Raises TakenError when workers that hold
+    the rows stood in the way: try again.
     """
+    try:
+        return await _raise_clock_shift(connection, account_id, clock_shift)
+    except asyncpg.DeadlockDetectedError as error:
+        raise TakenError(str(error)) from error
+
+
+async def _raise_clock_shift(connection: Connection, account_id: UUID, clock_shift: timedelta) -> timedelta | None:
     shift: timedelta | None = await connection.fetchval(
         """
         WITH before AS (
@@ -160,10 +169,13 @@ async def raise_clock_shift(connection: Connection, account_id: UUID, clock_shif
         ), attempts AS (
             UPDATE attempt t SET due_at = t.ask_at - moved.shift, leased_until = NULL
             FROM moved WHERE t.account_id = moved.id AND t.due_at IS NOT NULL
+        ), waiting AS (
+            SELECT d.account_id, d.id, moved.by FROM moved JOIN delivery d ON d.account_id = moved.id
+            WHERE d.due_at IS NOT NULL ORDER BY d.id FOR NO KEY UPDATE OF d
         ), deliveries AS (
             -- What is on its way stays leased: only its schedule moves.
-            UPDATE delivery d SET due_at = d.due_at - moved.by, first_tried_at = d.first_tried_at - moved.by
-            FROM moved WHERE d.account_id = moved.id AND d.due_at IS NOT NULL
+            UPDATE delivery d SET due_at = d.due_at - w.by, first_tried_at = d.first_tried_at - w.by
+            FROM waiting w WHERE d.account_id = w.account_id AND d.id = w.id AND d.due_at IS NOT NULL
         ), endpoints AS (
             UPDATE endpoint p SET failing_since = p.failing_since - moved.by
             FROM moved WHERE p.account_id = moved.id AND p.failing_since IS NOT NULL

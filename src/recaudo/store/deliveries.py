@@ -138,7 +138,8 @@ async def claim(
     so that asking again at once may find more.
     """
     candidates = await connection.fetch(_CANDIDATES, real_now, list(busy.keys()), list(busy.values()), each_max, limit)
-    free = [c for c in candidates if c["held_until"] is None]
+    # Rows are always locked in the order of their ids: workers that meet wait for each other instead of deadlocking.
+    free = sorted((c for c in candidates if c["held_until"] is None), key=_by_id)
     held = [c for c in candidates if c["held_until"] is not None]
     if held:
         await _hold(connection, held)
@@ -153,6 +154,7 @@ async def claim(
 
 async def _hold(connection: Connection, held: Sequence[Record]) -> None:
     """Move rows behind the ones that hold them back."""
+    held = sorted(held, key=_by_id)
     await connection.execute(
         """
         UPDATE delivery t SET due_at = c.until
@@ -163,6 +165,11 @@ async def _hold(connection: Connection, held: Sequence[Record]) -> None:
         [h["id"] for h in held],
         [h["held_until"] for h in held],
     )
+
+
+def _by_id(record: Record) -> UUID:
+    found: UUID = record["id"]
+    return found
 
 
 async def _endpoints(connection: Connection, taken: Sequence[Record], vault: Vault) -> dict[UUID, Endpoint]:
@@ -230,6 +237,7 @@ async def _kept_by_others(connection: Connection, bodies: Sequence[Body]) -> dic
 
 async def conclude(connection: Connection, results: Sequence[Concluded]) -> None:
     """Note what came of tries. A row whose lease ended and that another worker took is left to that one."""
+    results = sorted(results, key=lambda r: r.id)
     await connection.execute(
         """
         UPDATE delivery t

@@ -11,7 +11,7 @@ import msgspec
 from recaudo.domain.model import Account
 from recaudo.store import accounts
 from recaudo.store.accounts import Merchant
-from recaudo.usecases.core import Core, NotFoundError
+from recaudo.usecases.core import Core, NotFoundError, repeated
 
 SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]")
 # First parts of our own addresses: no merchant's portal may take one.
@@ -100,8 +100,12 @@ async def move_clock(core: Core, account: Account, to: datetime) -> datetime:
     """
     if not account.is_test:
         raise NotATestAccountError
-    async with core.database.transaction() as connection:
-        shift = await accounts.raise_clock_shift(connection, account.id, to - core.clock.now())
+
+    async def raise_it() -> timedelta | None:
+        async with core.database.transaction() as connection:
+            return await accounts.raise_clock_shift(connection, account.id, to - core.clock.now())
+
+    shift = await repeated(raise_it)
     if shift is None:
         raise NotFoundError
     return core.clock.now() + shift

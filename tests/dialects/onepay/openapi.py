@@ -16,7 +16,9 @@ BASE_URL = "https://cobros.example.com"
 METHODS = {"get", "post", "put", "patch", "delete"}
 ROUTERS = {
     "onepay": Router(routes(Operations(cast("Any", None), UrlPolicy()))),
-    "recaudo": Router(own_routes.routes(own_routes.Operations(cast("Any", None), cast("Any", None), UrlPolicy(), asyncio.Event()))),
+    "recaudo": Router(
+        own_routes.routes(own_routes.Operations(cast("Any", None), cast("Any", None), UrlPolicy(), asyncio.Event()))
+    ),
 }
 DOCUMENTS = {
     "onepay": onepay_openapi.document(ROUTERS["onepay"], BASE_URL),

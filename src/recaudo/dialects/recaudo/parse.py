@@ -175,7 +175,7 @@ def _core_types(value: object) -> list[str]:
     if not isinstance(value, list) or not value:
         raise InvalidError("types", "Must be a list of at least one event type.")
     for item in value:  # pyright: ignore[reportUnknownVariableType]
-        if item not in EVENT_TYPES:
+        if not isinstance(item, str) or item not in EVENT_TYPES:
             shown = repr(item)[:60]  # pyright: ignore[reportUnknownArgumentType]
             raise InvalidError("types", f"{shown} is no event type; use {', '.join(EVENT_TYPES)}.")
     return list(dict.fromkeys(value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

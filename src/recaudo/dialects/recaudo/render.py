@@ -14,6 +14,7 @@ from recaudo.store.deliveries import DeliveryView
 from recaudo.store.events import Told
 from recaudo.store.replays import Replay
 
+_TRY = ("at", "status", "error", "latency_ms", "answer")
 # What another tenant's program could use, or nobody outside the core needs.
 _HIDDEN = frozenset({"account_id", "wire", "origin_bound", "once_key", "gateway_data"})
 
@@ -120,7 +121,7 @@ def delivery(it: DeliveryView) -> dict[str, Any]:
 
 def delivery_detail(it: DeliveryView) -> dict[str, Any]:
     """A delivery with every try, oldest first. Times of tries are real time."""
-    return delivery(it) | {"history": it.history}
+    return delivery(it) | {"history": [{name: one[name] for name in _TRY} for one in it.history]}
 
 
 def replay(it: Replay) -> dict[str, Any]:

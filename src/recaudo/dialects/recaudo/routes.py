@@ -1,4 +1,4 @@
-"""Operations of our own additions: a test account's clock, and paying in the sandbox without a page."""
+"""Operations of our own additions: the feed, endpoints and deliveries, a test account's clock, the sandbox."""
 
 import asyncio
 import secrets
@@ -83,6 +83,8 @@ def routes(operations: Operations) -> Sequence[Route]:
     """Every operation."""
     o = operations
     return (
+        *o.feed.routes(),
+        *o.telling.routes(),
         Route(
             method="GET",
             path="/clock",
@@ -110,8 +112,6 @@ def routes(operations: Operations) -> Sequence[Route]:
             body="optional",
             once="optional",
         ),
-        *o.feed.routes(),
-        *o.telling.routes(),
     )
 
 

@@ -1,0 +1,95 @@
+"""The errors of our own additions: when each happens, and the answer as it would be given."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, error_reply
+from recaudo.dialects.recaudo.parse import METHODS
+from recaudo.domain.delivering import ENDPOINTS_MAX
+from recaudo.domain.states import Refusal
+from recaudo.edge.http import Reply
+from recaudo.edge.openapi import ErrorCase, Json
+from recaudo.edge.problems import ProblemKind
+
+_HEADERS_OF: Mapping[ProblemKind, tuple[str, ...]] = {
+    ProblemKind.UNAUTHENTICATED: ("WWW-Authenticate",),
+    ProblemKind.METHOD_NOT_ALLOWED: ("Allow",),
+    ProblemKind.TOO_MANY_REQUESTS: ("Retry-After",),
+    ProblemKind.KEY_IN_PROGRESS: ("Retry-After",),
+    ProblemKind.UNAVAILABLE: ("Retry-After",),
+}
+
+
+def _case(reply: Reply, when: str, *, headers: tuple[str, ...] = ()) -> ErrorCase:
+    body: Json = msgspec.json.decode(reply.body)
+    return ErrorCase(status=reply.status, code=body["code"], when=when, body=body, headers=headers)
+
+
+def _invalid(field: str, message: str, when: str = "A field is wrong.") -> ErrorCase:
+    return _case(error_reply(422, "validation_error", message, field=field), when)
+
+
+def _bad_query(field: str, message: str, when: str) -> ErrorCase:
+    return _case(error_reply(400, "invalid_query", message, field=field), when)
+
+
+def _missing(when: str) -> ErrorCase:
+    return _case(error_reply(404, "not_found", "There is no such object."), when)
+
+
+def _refusal(refusal: Refusal, message: str) -> ErrorCase:
+    return _case(error_reply(409, refusal.value, message), message)
+
+
+def errors() -> dict[str, ErrorCase]:
+    """Every case by its name, in the order in which they are shown."""
+    problems = {
+        kind.value: _case(error_reply(status, kind.value, message), message, headers=_HEADERS_OF.get(kind, ()))
+        for kind, (status, message) in PROBLEMS.items()
+    }
+    return {
+        **problems,
+        "invalid_query": _bad_query(
+            "limit", "Must be a whole number from 1 to 100.", "A parameter is unknown or out of range."
+        ),
+        "invalid_query_cursor": _bad_query(
+            "cursor",
+            "Is none that this account was given for this list.",
+            "The cursor is of another list or account, or none at all.",
+        ),
+        "not_found": _missing("There is no such payment."),
+        "not_found_endpoint": _missing("There is no such endpoint, or it was removed."),
+        "not_found_delivery": _missing("There is no such delivery."),
+        "not_found_replay": _missing("There is no such replay."),
+        "test_accounts_only": _case(
+            error_reply(403, "test_accounts_only", "Only test accounts can do this."), "The account is a live one."
+        ),
+        "idempotency_key_reused": _case(
+            error_reply(409, "idempotency_key_reused", "The idempotency key was used with another body."),
+            "The key was used with another body.",
+        ),
+        "webhook_limit": _case(
+            error_reply(409, "webhook_limit", f"The account has {ENDPOINTS_MAX} webhooks in this dialect."),
+            f"The account has {ENDPOINTS_MAX} endpoints in this dialect.",
+        ),
+        "method_not_allowed_here": _case(
+            error_reply(409, "method_not_allowed_here", "This payment does not take that method."),
+            "The payment does not take that method.",
+        ),
+        **{refusal.value: _refusal(refusal, message) for refusal, message in REFUSALS.items()},
+        "validation_error_clock": _invalid("now", "A test clock only moves forward."),
+        "validation_error_payment": _invalid("method", f"Must be one of {', '.join(METHODS)}."),
+        "validation_error_endpoint": _invalid("url", "Must not lead into a private or local network."),
+        "validation_error_overlap": _invalid("overlap_hours", "Must be a whole number from 0 to 168."),
+        "validation_error_replay": _invalid(
+            "from",
+            "Say which events: event_ids, a time range from `from` on, or only_failed.",
+            "A field is wrong, or nothing says which events.",
+        ),
+        "too_many_waiting": _case(
+            error_reply(429, "too_many_waiting", "Too many requests of this account wait."),
+            "20 requests of this account wait for events already.",
+            headers=("Retry-After",),
+        ),
+    }
