@@ -144,6 +144,13 @@ async def test_from_start_with_types_in_anybodys_words_as_json(world: World, cli
             "Ctrl-C ends it.\n")  # fmt: skip
 
 
+async def test_a_long_history_is_told_whole_and_in_order(world: World, client: Client, tmp_path: Path) -> None:
+    made = [(await client.invoice())["id"] for _ in range(60)]
+    async with tailing(world.base_url, client, tmp_path, "--from-start") as tail:
+        lines = [words(line) for line in await tail.lines(120)]
+    assert [line[2] for line in lines] == [invoice_id for invoice_id in made for _ in range(2)]
+
+
 async def test_a_part_shows_what_was_received_of_how_much(world: World, client: Client, tmp_path: Path) -> None:
     invoice = await client.invoice(amount=100000, partial_payment_config={"min_amount": 20000})
     await client.pay(invoice["payment_id"], amount=40000)

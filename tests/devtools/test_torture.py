@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -323,6 +324,12 @@ async def test_people_get_a_table_and_what_to_look_at(tmp_path: Path) -> None:
     assert f"{len(NAMES) - 1} pass, 1 warn" in lines
     repeated = [line.strip() for line in lines if line.startswith("  evt_")]
     assert repeated == list(dict.fromkeys(r.event_id for r in receiver.received[1:10] if r.version == 2))[:3]
+
+
+def test_every_step_is_documented_and_the_reverse() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "receive-webhooks.md"
+    section = page.read_text(encoding="utf-8").partition("## Torture it")[2]
+    assert re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE) == NAMES
 
 
 async def test_what_makes_no_sense_is_one_sentence(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from recaudo.domain.model import Account, InvoiceKind
 from recaudo.domain.partial import PartialRule
 from recaudo.store.database import Connection
 from recaudo.store.doctor import CHECKS, FINDINGS_MAX, Finding, _run, examine
-from recaudo.usecases import attempts, invoices
+from recaudo.usecases import attempts, invoices, webhooks
 from recaudo.usecases.attempts import StartAttempt
 from recaudo.usecases.core import Core
 from recaudo.usecases.invoices import Withdrawal
+from recaudo.usecases.webhooks import NewEndpoint
 from tests.commands import environment, recaudo
 from tests.databases import bill, core_on, create, new_account, own_database
 
@@ -39,6 +40,10 @@ async def core(own_url: str) -> AsyncIterator[Core]:
 async def some_of_everything(core: Core, account: Account) -> None:
     """Invoices in every state, with money that came in full, in parts, twice, late, outside, and not yet."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
+    told = NewEndpoint(
+        dialect="onepay", name="ERP", description=None, url="https://example.com", types=("invoice.paid",)
+    )
+    await webhooks.create(core, account, told, lambda _: (201, b""), once=None)
     await opened(core, account)
     await pay(core, account, await opened(core, account))
     await pay(core, account, await opened(core, account), outcome="approve_twice")
@@ -99,6 +104,15 @@ async def replace(core: Core, account: Account, invoice_id: UUID) -> None:
 
 
 DAMAGE = {
+    "a delivery to an endpoint that is gone": (
+        "delivery-endpoint",
+        "DELETE FROM endpoint",
+    ),
+    "a delivery that waits for a deleted endpoint": (
+        "delivery-endpoint",
+        "UPDATE endpoint SET deleted_at = now() - interval '1 hour'",
+    ),
+    "a delivery whose body is lost": ("delivery-body", "UPDATE delivery SET state = 'delivered', due_at = NULL"),
     "money off an invoice": (
         "invoice-received",
         "UPDATE invoice SET received_minor = received_minor - 1 WHERE state = 'open' AND received_minor > 0",

@@ -24,14 +24,27 @@ EXCEPTIONS = {
     # Claiming due work and giving it back. The table is one of due.TABLES, hence the placeholder.
     "store/due.py": {"?": LEASES},
     # Merchants, accounts and keys are set up by the operator and are no state of an invoice; a test account's clock
-    # moves what waits for it.
+    # moves what waits for it, and what is measured from then on.
     "store/accounts.py": {
         "merchant": None,
         "account": None,
         "api_key": None,
         "collection": {"due_at", "leased_until"},
         "attempt": {"due_at", "leased_until"},
+        "delivery": {"due_at", "first_tried_at"},
+        "endpoint": {"failing_since"},
     },
+    # What became of telling somebody changes nothing that was told: tries are noted, bodies are kept once.
+    "store/deliveries.py": {
+        "delivery": LEASES | {"state", "first_tried_at", "http_status", "history"},
+        "event_body": set(),
+    },
+    # Who is told, and how they fare, is no state of an invoice; what waits for one that is removed is dropped.
+    "store/endpoints.py": {"endpoint": None, "delivery": {"state", "due_at", "leased_until"}},
+    # Telling again makes deliveries of events that are there, and samples that are about nothing.
+    "store/replays.py": {"replay": None, "delivery": set(), "event_body": set()},
+    # Where the feed's positions go on after a move to another server: set once, before anything is served.
+    "store/events.py": {"feed": None},
 }
 
 WRITES = re.compile(
@@ -140,6 +153,7 @@ WITHOUT_TENANT = {
     "merchant": "owns accounts",
     "account": "is the tenant: its id is everybody's account_id",
     "alembic_version": "belongs to the migrations",
+    "feed": "one row about the PostgreSQL server that counts the positions of all tenants' events",
 }
 # Look-ups that know no tenant yet, and claims that serve all of them.
 INDEXES_ACROSS_TENANTS = {
@@ -147,6 +161,7 @@ INDEXES_ACROSS_TENANTS = {
     "collection_by_id": "a payer's link holds an id that cannot be guessed, and no tenant",
     "collection_due": "one worker serves all tenants",
     "attempt_due": "one worker serves all tenants",
+    "replay_due": "one worker serves all tenants",
 }
 
 

@@ -4,8 +4,8 @@ Receivers that parse a body and serialise it again compute the same signature as
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 
@@ -33,9 +33,9 @@ def _as_javascript_keeps(value: Any) -> Any:  # noqa: ANN401
         # An amount with cents: exact decimal text, which JavaScript reads as the nearest double.
         return _number(float(bytes(value)))
     if isinstance(value, Mapping):
-        return _members(value)
+        return _members(cast("Mapping[str, Any]", value))
     if isinstance(value, (list, tuple)):
-        return [_as_javascript_keeps(item) for item in value]
+        return [_as_javascript_keeps(item) for item in cast("Sequence[Any]", value)]
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 

@@ -202,6 +202,27 @@ CHECKS = (
         """,
     ),
     Check(
+        name="delivery-endpoint",
+        meaning="Every delivery is to an endpoint of its account, and nothing waits for one that was deleted.",
+        sql="""
+        SELECT d.account_id, d.id, d.state AS stored, coalesce('deleted ' || p.deleted_at, 'no endpoint') AS computed
+        FROM delivery d LEFT JOIN endpoint p ON p.account_id = d.account_id AND p.id = d.endpoint_id
+        WHERE p.id IS NULL OR (d.state = 'waiting' AND p.deleted_at < now() - interval '5 minutes')
+        """,
+    ),
+    Check(
+        name="delivery-body",
+        meaning="What was delivered is kept, to the byte.",
+        sql="""
+        SELECT d.account_id, d.id, d.state AS stored, 'no body' AS computed
+        FROM delivery d JOIN endpoint p ON p.account_id = d.account_id AND p.id = d.endpoint_id
+        WHERE d.state = 'delivered' AND NOT EXISTS (
+            SELECT 1 FROM event_body b
+            WHERE b.account_id = d.account_id AND b.event_id = d.event_id AND b.dialect = p.dialect
+        )
+        """,
+    ),
+    Check(
         name="owners",
         meaning="Every invoice belongs to an account and a customer that exist.",
         sql="""

@@ -79,8 +79,11 @@ class WebhookDialect(Protocol):
     """How endpoints of one dialect are told what happened."""
 
     name: str
-    types: Mapping[str, str | None]
-    """Every type an endpoint may list, and the core's name of it; None for one that is never raised."""
+
+    @property
+    def types(self) -> Mapping[str, str | None]:
+        """Every type an endpoint may list, and the core's name of it; None for one that is never raised."""
+        ...
 
     def new_secrets(self) -> tuple[str, str]:
         """A signing secret and a static token (empty where the dialect has none)."""

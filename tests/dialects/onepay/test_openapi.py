@@ -18,8 +18,13 @@ from recaudo.dialects.onepay.errors import TABLE
 from recaudo.dialects.onepay.openapi_bodies import BODIES
 from recaudo.dialects.onepay.openapi_errors import WHEN
 from recaudo.dialects.onepay.webhooks import TYPES, OnePayWebhooks
-from recaudo.dialects.recaudo import openapi as own_openapi, openapi_schemas as own_schemas, render as own_render
-from recaudo.dialects.recaudo import parse as own_parse, webhooks as own_webhooks
+from recaudo.dialects.recaudo import (
+    openapi as own_openapi,
+    openapi_schemas as own_schemas,
+    parse as own_parse,
+    render as own_render,
+    webhooks as own_webhooks,
+)
 from recaudo.dialects.recaudo.errors import InvalidError as OwnInvalidError
 from recaudo.dialects.recaudo.webhooks import OwnWebhooks
 from recaudo.domain import model
@@ -196,7 +201,7 @@ def test_the_javascript_of_the_guide_verifies_the_published_vector() -> None:
         f"const casos = {json.dumps(cases)}.map((s) => esAutentico(cuerpo, firma, s));\n"
         "console.log(JSON.stringify([...casos, esAutentico(cuerpo, undefined, [v.secret])]));\n"
     )
-    run = subprocess.run(["node", "--input-type=module", "-"], input=code, capture_output=True, text=True, check=True)  # noqa: S607
+    run = subprocess.run(["node", "--input-type=module", "-"], input=code, capture_output=True, text=True, check=True)
     assert json.loads(run.stdout) == [True, False, False, False]
 
 
@@ -216,7 +221,7 @@ def python_of(document: dict[str, Any]) -> dict[str, Any]:
     """What the last Python block of a guide defines."""
     *_, code = re.findall(r"```python\n(.*?)```", document["info"]["description"], re.DOTALL)
     names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102 - our own guide
+    exec(code, names)
     return names
 
 

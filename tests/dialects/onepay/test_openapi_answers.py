@@ -34,7 +34,51 @@ class Witness:
         return answer.json
 
 
-async def test_what_the_server_answers_is_what_the_documents_say(client: Client) -> None:
+async def webhooks_of_onepay(onepay: Witness) -> None:
+    body = {"name": "ERP", "url": "https://127.0.0.1:1/hooks", "events": ["invoice.created", "webhook.failing"]}
+    made = await onepay.call("createWebhook", "/webhooks", body, once="w")
+    await onepay.call("createWebhook", "/webhooks", body, once="w")
+    await onepay.call("createWebhook", "/webhooks", {"events": []}, once="x")
+    one = f"/webhooks/{made['data']['id']}"
+    await onepay.call("testWebhook", f"{one}/test")
+    await onepay.call("listWebhooks", "/webhooks?filter[id]=" + made["data"]["id"])
+    await onepay.call("getWebhook", one)
+    await onepay.call("updateWebhook", one, {"description": "El de siempre"})
+    await onepay.call("patchWebhook", one, {"events": ["nada"]})
+    await onepay.call("patchWebhook", one, {"events": ["invoice.paid"]})
+    await onepay.call("rotateWebhook", f"{one}/rotate", {"overlap_hours": 169})
+    await onepay.call("rotateWebhook", f"{one}/rotate")
+    for _ in range(2):
+        await onepay.call("deleteWebhook", one)
+
+
+async def webhooks_of_our_own(own: Witness, world: World, invoice_id: str) -> None:
+    body = {"dialect": "recaudo", "name": "Ledger", "url": "https://127.0.0.1:1/", "types": ["endpoint.failing"]}
+    made = await own.call("createWebhook", "/webhooks", body)
+    await own.call("createWebhook", "/webhooks", {**body, "dialect": "onepay", "types": ["invoice.paid"]})
+    await own.call("createWebhook", "/webhooks", {**body, "types": ["invoice.payed"]})
+    one = f"/webhooks/{made['id']}"
+    await own.call("listWebhooks", "/webhooks")
+    await own.call("getWebhook", one)
+    await own.call("updateWebhook", one, {"types": ["invoice.created"]})
+    await own.call("rotateWebhook", f"{one}/rotate", {"overlap_hours": 0})
+    sample = await own.call("testWebhook", f"{one}/test")
+    feed = await own.call("listEvents", f"/events?dialect=onepay&limit=100&subject={invoice_id}")
+    await own.call("listEvents", "/events?limit=0")
+    while feed["has_more"]:
+        feed = await own.call("listEvents", f"/events?limit=3&cursor={feed['next_cursor']}")
+    asked = await own.call("replayEvents", "/events/replay", {"from": "2000-01-01T00:00:00Z"})
+    await own.call("replayEvents", "/events/replay", {})
+    await world.drain()
+    await own.call("getReplay", f"/events/replay/{asked['id']}")
+    await own.call("listDeliveries", "/deliveries?limit=1")
+    await own.call("listDeliveries", "/deliveries?state=dead")
+    tried = await own.call("getDelivery", f"/deliveries/{sample['delivery_id']}")
+    assert tried["history"]
+    await own.call("deleteWebhook", one)
+
+
+async def test_what_the_server_answers_is_what_the_documents_say(world: World, client: Client) -> None:
     onepay, own = Witness(client, DOCUMENTS["onepay"]), Witness(client, DOCUMENTS["recaudo"])
     await own.call("getClock", "/clock")
     customer = await onepay.call("createCustomer", "/customers", body_of("createCustomer"), once="c")
@@ -69,6 +113,8 @@ async def test_what_the_server_answers_is_what_the_documents_say(client: Client)
     await onepay.call("deleteInvoice", f"/invoices/{parts['id']}?reason=PAID_FROM_PROVIDER")
     await onepay.call("deleteInvoice", f"/invoices/{parts['id']}")
     await onepay.call("getInvoice", f"/invoices/{parts['id']}")
+    await webhooks_of_onepay(onepay)
+    await webhooks_of_our_own(own, world, made["id"])
     await own.call("moveClock", "/clock", {"advance_seconds": 1})
     for name, witness in (("onepay", onepay), ("recaudo", own)):
         assert witness.seen == {route.operation_id for route in ROUTERS[name].routes}

@@ -80,7 +80,16 @@ async def parse_create(body: Mapping[str, Any], account: Account, policy: UrlPol
     await _check_url(reading, values.get("url"), policy)
     reading.ignore_unknown(body, _NAMES)
     reading.finish(_ENDPOINT)
-    return NewEndpoint(dialect=DIALECT, **({"description": None} | values)), reading.ignored
+    return (
+        NewEndpoint(
+            dialect=DIALECT,
+            name=values["name"],
+            description=values.get("description"),
+            url=values["url"],
+            types=values["types"],
+        ),
+        reading.ignored,
+    )
 
 
 async def parse_change(

@@ -92,8 +92,8 @@ _CHANGES = ("idempotency_key_reused",)
 _WEBHOOKS: Mapping[str, OperationDocs] = {
     "createWebhook": OperationDocs(
         description="Adds an endpoint in any dialect: `recaudo` tells events as the feed shows them, `onepay` as "
-        f"OnePay does. An account may have {ENDPOINTS_MAX} in each. **Keep `secret`**: it is not shown again, but in the "
-        "answer to the same request with the same `Idempotency-Key`.",
+        f"OnePay does. An account may have {ENDPOINTS_MAX} in each. **Keep `secret`**: it is not shown again, but "
+        "in the answer to the same request with the same `Idempotency-Key`.",
         status=201,
         success="The endpoint with its secret.",
         answer=_answer("Endpoint", "A new endpoint", examples.ENDPOINT_WITH_SECRET),

@@ -1,8 +1,8 @@
 """Bodies of our own additions as commands."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -125,13 +125,17 @@ def _url(value: object) -> str:
 
 
 def _types(value: object, dialect: WebhookDialect) -> tuple[str, ...]:
+    return tuple(_words(value, "types", dialect.types, f"event type of {dialect.name}"))
+
+
+def _words(value: object, field: str, known: Collection[str], what: str) -> list[str]:
+    """A list of at least one word that is known; repeats are merged."""
     if not isinstance(value, list) or not value:
-        raise InvalidError("types", "Must be a list of at least one event type.")
-    for item in value:  # pyright: ignore[reportUnknownVariableType]
-        if not isinstance(item, str) or item not in dialect.types:
-            shown = repr(item)[:60]  # pyright: ignore[reportUnknownArgumentType]
-            raise InvalidError("types", f"{shown} is no event type of {dialect.name}; use {', '.join(dialect.types)}.")
-    return tuple(dict.fromkeys(value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        raise InvalidError(field, "Must be a list of at least one event type.")
+    for item in cast("list[object]", value):
+        if not isinstance(item, str) or item not in known:
+            raise InvalidError(field, f"{repr(item)[:60]} is no {what}; use {', '.join(known)}.")
+    return list(dict.fromkeys(cast("list[str]", value)))
 
 
 # --- Events ---
@@ -142,14 +146,12 @@ def parse_replay(body: Mapping[str, Any]) -> AskReplay:
     ids = body.get("event_ids")
     wanted = AskReplay(
         event_ids=None if ids is None else _event_ids(ids),
-        types=None if body.get("types") is None else _core_types(body["types"]),
+        types=None if body.get("types") is None else _words(body["types"], "types", EVENT_TYPES, "event type"),
         since=_instant(body, "from"),
         until=_instant(body, "to"),
         endpoint_id=None if body.get("endpoint_id") is None else _uuid(body["endpoint_id"], "endpoint_id"),
-        only_failed=body.get("only_failed", False),
+        only_failed=_flag(body, "only_failed"),
     )
-    if not isinstance(wanted.only_failed, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidError("only_failed", "Must be true or false.")
     if wanted.event_ids is None and wanted.since is None and not wanted.only_failed:
         raise InvalidError("from", "Say which events: event_ids, a time range from `from` on, or only_failed.")
     if wanted.since is not None and wanted.until is not None and wanted.until <= wanted.since:
@@ -157,10 +159,18 @@ def parse_replay(body: Mapping[str, Any]) -> AskReplay:
     return wanted
 
 
+def _flag(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidError(name, "Must be true or false.")
+    return value
+
+
 def _event_ids(value: object) -> list[UUID]:
-    if not isinstance(value, list) or not 1 <= len(value) <= REPLAYED_IDS_MAX:  # pyright: ignore[reportUnknownArgumentType]
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    if not 1 <= len(items) <= REPLAYED_IDS_MAX:
         raise InvalidError("event_ids", f"Must be a list of 1 to {REPLAYED_IDS_MAX} event ids.")
-    return [_event_id(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return [_event_id(item) for item in items]
 
 
 def _event_id(value: object) -> UUID:
@@ -169,16 +179,6 @@ def _event_id(value: object) -> UUID:
     if number is None:
         raise InvalidError("event_ids", "Each must look like evt_00031NFOhRbPW70ofLxC7oUb.")
     return UUID(int=number)
-
-
-def _core_types(value: object) -> list[str]:
-    if not isinstance(value, list) or not value:
-        raise InvalidError("types", "Must be a list of at least one event type.")
-    for item in value:  # pyright: ignore[reportUnknownVariableType]
-        if not isinstance(item, str) or item not in EVENT_TYPES:
-            shown = repr(item)[:60]  # pyright: ignore[reportUnknownArgumentType]
-            raise InvalidError("types", f"{shown} is no event type; use {', '.join(EVENT_TYPES)}.")
-    return list(dict.fromkeys(value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _instant(body: Mapping[str, Any], name: str) -> datetime | None:
@@ -212,12 +212,9 @@ def parse_sandbox_payment(body: Mapping[str, Any], currency: str) -> SandboxPaym
     amount = body.get("amount")
     if amount is not None and (type(amount) is not int or not 0 < amount <= 10**12):
         raise InvalidError("amount", "Must be a whole number of currency units above 0.")
-    again = body.get("again", False)
-    if not isinstance(again, bool):
-        raise InvalidError("again", "Must be true or false.")
     return SandboxPayment(
         outcome=outcome,
         method=method,
         amount_minor=None if amount is None else money.from_units(amount, currency),
-        again=again,
+        again=_flag(body, "again"),
     )

@@ -76,11 +76,7 @@ def _plain(it: Invoice | Collection | Attempt | Receipt | Any) -> dict[str, Any]
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, datetime):
-        return instant(value)
-    if isinstance(value, (Mapping, list, int, float)) or value is None:
-        return value
-    return msgspec.to_builtins(value)
+    return instant(value) if isinstance(value, datetime) else msgspec.to_builtins(value)
 
 
 def endpoint(it: Endpoint, *, is_test: bool, with_secret: bool) -> dict[str, Any]:
