@@ -18,7 +18,7 @@ from recaudo.devtools.invented import INVOICE_NAME, Inventor
 from recaudo.devtools.posing import Delivery, Poser
 from recaudo.domain.delivering import Try
 from recaudo.usecases.ports import Ids, Message
-from recaudo.worker.sender import Sender
+from recaudo.worker.sender import TIMEOUT_S, Sender
 
 SLOW_MS = 3_000
 AT_ONCE = 5
@@ -341,7 +341,7 @@ def _judge(step: Step, tries: Sequence[Try], *, reads_standard: bool) -> tuple[V
     for it in tries:
         if it.status is None or 300 <= it.status <= 399:
             # No answer, too late, or an answer that leads elsewhere: a failed try, whatever was sent.
-            return Verdict.FAIL, f"{_sentence(it)} {_REDIRECTED if it.status else _UNANSWERED}"
+            return Verdict.FAIL, f"{_sentence(it)} {_unanswered(it)}"
     if step.expected is Expected.EITHER:
         return Verdict.PASS, _reading(tries)
     if step.expected is Expected.TAKEN:
@@ -360,8 +360,12 @@ def _judge_refusal(step: Step, tries: Sequence[Try], *, reads_standard: bool) ->
     return Verdict.PASS, ""
 
 
-_REDIRECTED = "Redirects are not followed: register the address that answers."
-_UNANSWERED = "Answer within 10 s: store the event, answer 2xx, and do the work afterwards."
+def _unanswered(it: Try) -> str:
+    if it.status is not None:
+        return "Register the address that answers."
+    if it.latency_ms >= TIMEOUT_S * 1000:
+        return "Store the event, answer 2xx, and do the work afterwards."
+    return "Let your receiver run at this address, and answer every request."
 
 
 def _sentence(it: Try) -> str:
