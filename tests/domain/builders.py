@@ -5,7 +5,7 @@ it, so the same steps give the same rows.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from recaudo.domain import attempting, closing, replacing
 from recaudo.domain.attempting import Answer, Fact, FactState
 from recaudo.domain.changes import Books, Change, Moment
 from recaudo.domain.model import Attempt, Case, Collection, Event, Invoice, InvoiceKind, Receipt, Transfer
-from recaudo.domain.opening import open_invoice
+from recaudo.domain.opening import Asking, open_invoice
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, Refusal, RefusedError
 
@@ -43,10 +43,20 @@ def a_moment(now: datetime = NOON, *, new_id: Callable[[], UUID] | None = None) 
     return Moment(now, new_id or counting_ids())
 
 
+_READ = {CollectionState.PENDING, CollectionState.PAID, CollectionState.UNCOLLECTIBLE}
+
+
 class Life:
     """The life of one invoice: what it is now, and every row that was written on the way."""
 
-    def __init__(self, invoice: Invoice, moment: Moment, *, expires_at: datetime | None = None) -> None:
+    def __init__(
+        self,
+        invoice: Invoice,
+        moment: Moment,
+        *,
+        expires_at: datetime | None = None,
+        plan: Sequence[Asking] | None = None,
+    ) -> None:
         self.new_id = moment.new_id
         self.now = moment.now
         self.invoice = invoice
@@ -55,7 +65,7 @@ class Life:
         self.receipts: list[Receipt] = []
         self.transfers: list[Transfer] = []
         self.events: list[Event] = []
-        self.opening = open_invoice(invoice, moment, expires_at=expires_at)
+        self.opening = open_invoice(invoice, moment, expires_at=expires_at, plan=plan)
         assert self.opening.before is None
         self._keep_rows(self.opening)
 
@@ -76,11 +86,7 @@ class Life:
     def case(self, about: UUID | None = None) -> Case:
         """What the store reads under the lock: the pending, the paid on, the newest and the one it is about."""
         wanted = {self.invoice.collection_id, about}
-        read = (
-            c
-            for c in self.collections.values()
-            if c.state is CollectionState.PENDING or c.received_minor or c.id in wanted
-        )
+        read = (c for c in self.collections.values() if c.state in _READ or c.received_minor or c.id in wanted)
         return Case(invoice=self.invoice, collections=tuple(sorted(read, key=lambda c: c.id)))
 
     def now_is(self, collection: Collection) -> Collection:
@@ -203,7 +209,12 @@ class Life:
 
 
 def an_invoice(
-    amount: int | None = 100, *, expires_at: datetime | None = None, now: datetime = NOON, **fields: Any
+    amount: int | None = 100,
+    *,
+    expires_at: datetime | None = None,
+    now: datetime = NOON,
+    plan: Sequence[Asking] | None = None,
+    **fields: Any,
 ) -> Life:
     """An invoice that was just opened, with its collection."""
     moment = a_moment(now)
@@ -228,7 +239,7 @@ def an_invoice(
         }
         | fields
     )
-    return Life(invoice, moment, expires_at=expires_at)
+    return Life(invoice, moment, expires_at=expires_at, plan=plan)
 
 
 def a_request(amount: int | None = 100, *, expires_at: datetime | None = None, **fields: Any) -> Life:

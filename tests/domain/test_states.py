@@ -8,10 +8,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from recaudo.domain import attempting, closing, replacing
+from recaudo.domain import attempting, closing, collecting, replacing
 from recaudo.domain.attempting import Answer, FactState
+from recaudo.domain.billing import Terms
 from recaudo.domain.changes import Change
-from recaudo.domain.model import Case
+from recaudo.domain.collecting import Share
+from recaudo.domain.model import Case, ReceiptKind
+from recaudo.domain.receiving import Arrival
 from recaudo.domain.states import (
     ATTEMPT_MOVES,
     COLLECTION_COMMANDS,
@@ -24,6 +27,7 @@ from recaudo.domain.states import (
     InvoiceState,
     RefusedError,
     allow_collection,
+    allow_invoice,
 )
 from tests.domain.builders import NOON, OPEN_BOUNDS_MINOR, Life, a_fact, a_moment, an_invoice, succeeded
 
@@ -70,6 +74,16 @@ def receive(case: Case, collection_id: UUID) -> Change:
     return change
 
 
+def outside(amount_minor: int) -> Arrival:
+    return Arrival(amount_minor=amount_minor, kind=ReceiptKind.OUTSIDE, gateway="outside")
+
+
+def pay_outside(case: Case) -> Change:
+    """What registering money on an invoice does: the table first, then the collection."""
+    allow_invoice(case.invoice.state, InvoiceCommand.REGISTER)
+    return collecting.register(case, [Share(case.invoice.collection_id, 60)], outside, a_moment())
+
+
 def with_limit(case: Case, **fields: object) -> Case:
     changed = [msgspec.structs.replace(c, **fields) for c in case.collections]
     return msgspec.structs.replace(case, collections=tuple(changed))
@@ -83,6 +97,7 @@ DECIDE_INVOICE: Mapping[InvoiceCommand, Callable[[Case], Change]] = {
     InvoiceCommand.START_ATTEMPT: lambda case: start(
         with_limit(case, state=CollectionState.PENDING, amount_minor=60, received_minor=0), case.invoice.collection_id
     ),
+    InvoiceCommand.REGISTER: pay_outside,
     InvoiceCommand.RECEIVE: lambda case: receive(case, case.invoice.collection_id),
 }
 
@@ -91,6 +106,7 @@ DONE_INVOICE: Mapping[InvoiceCommand, Callable[[Change], bool]] = {
     InvoiceCommand.WITHDRAW: lambda change: change.invoice.state is InvoiceState.VOID,
     InvoiceCommand.SETTLE_OUTSIDE: lambda change: change.invoice.state is InvoiceState.PAID,
     InvoiceCommand.START_ATTEMPT: lambda change: len(change.attempts) == 1,
+    InvoiceCommand.REGISTER: lambda change: [r.kind for r in change.receipts] == [ReceiptKind.OUTSIDE],
     InvoiceCommand.RECEIVE: lambda change: [r.amount_minor for r in change.receipts] == [60],
 }
 
@@ -109,6 +125,10 @@ DECIDE_COLLECTION: Mapping[CollectionCommand, Callable[[Case, UUID], Change | No
     CollectionCommand.CANCEL: lambda case, about: closing.cancel_collection(case, about, a_moment()),
     CollectionCommand.EXPIRE: expire,
     CollectionCommand.REMIND: remind,
+    CollectionCommand.REGISTER: lambda case, about: collecting.register(case, [Share(about, 7)], outside, a_moment()),
+    CollectionCommand.VOID: lambda case, about: collecting.void_collection(case, about, a_moment(), reason="r"),
+    CollectionCommand.GIVE_UP: lambda case, about: collecting.give_up(case, about, a_moment()),
+    CollectionCommand.CHANGE: lambda case, about: collecting.change_total(case, about, 50, Terms(), a_moment()),
     CollectionCommand.RECEIVE: receive,
 }
 

@@ -9,7 +9,7 @@ import msgspec
 
 from recaudo.domain.changes import Change, Draft, Moment
 from recaudo.domain.model import Attempt, Case, payable_now
-from recaudo.domain.receiving import receive
+from recaudo.domain.receiving import Arrival, receive
 from recaudo.domain.states import (
     ATTEMPT_MOVES,
     IN_PROGRESS,
@@ -104,15 +104,14 @@ def conclude(
         _tell(draft, changed)
     for fact in news:
         assert fact.currency == case.invoice.currency, "another currency goes to suspense before it gets here"
-        receive(
-            draft,
-            collection_id=attempt.collection_id,
-            attempt=attempt,
+        arrival = Arrival(
             amount_minor=fact.amount_minor,
             gateway=attempt.gateway,
             gateway_tx_id=fact.gateway_tx_id,
+            attempt_id=attempt.id,
             method=fact.method,
         )
+        receive(draft, arrival, collection_id=attempt.collection_id)
     return draft.finish()
 
 

@@ -5,7 +5,8 @@
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -27,10 +28,25 @@ from recaudo.domain.states import CollectionState, InvoiceState
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """Time and chance, handed in: the account's clock, and a maker of ids that sort by that clock."""
+    """Time and chance, handed in: the account's clock and zone, and a maker of ids that sort by that clock."""
 
     now: datetime
     new_id: Callable[[], UUID]
+    zone: tzinfo = UTC
+
+    @property
+    def today(self) -> date:
+        """The present day in the account's time zone."""
+        return self.now.astimezone(self.zone).date()
+
+    def end_of(self, day: date) -> datetime:
+        """The first instant after a day of the account's time zone, in UTC."""
+        return _end_of(day, self.zone)
+
+
+@lru_cache(maxsize=512)
+def _end_of(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time.min, zone).astimezone(UTC)
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +72,11 @@ class Books:
     BILLED = "billed"  # what invoices charged
     CREDIT = "credit"  # owed to customers: money beyond what they owed
     OUTSIDE = "outside"  # money the merchant received where we cannot see
+
+    @staticmethod
+    def withheld(kind: str) -> str:
+        """What payers withhold as a tax of this kind: billed, and never to be received."""
+        return f"withheld:{kind}"
 
     @staticmethod
     def gateway(name: str) -> str:
@@ -183,6 +204,7 @@ class Draft:
 
     def finish(self) -> Change:
         """The frozen change. Fails on an assertion if a decision broke a rule that must always hold."""
+        self._point_to_the_next()
         change = Change(
             before=self._before,
             after=self.case,
@@ -194,6 +216,12 @@ class Draft:
         )
         check(change)
         return change
+
+    def _point_to_the_next(self) -> None:
+        """An invoice shows the live collection that is due first; when none is live, the one it showed last."""
+        live = self.case.live
+        if live and live[0].id != self.invoice.collection_id:
+            self.invoice = msgspec.structs.replace(self.invoice, collection_id=live[0].id)
 
 
 def check(change: Change) -> None:
@@ -226,3 +254,4 @@ def _check_ledger(change: Change) -> None:
 
 
 _OWN_BOOKS = frozenset({Books.RECEIVABLE, Books.BILLED, Books.CREDIT})
+"""No receipt is booked into or out of these but as the other side of the money that arrived."""

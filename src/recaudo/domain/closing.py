@@ -24,10 +24,18 @@ def withdraw(case: Case, moment: Moment, *, reason: str) -> Change:
     allow_invoice(case.invoice.state, InvoiceCommand.WITHDRAW)
     draft = Draft.of(case, moment)
     cancel_live(draft, case)
+    for collection in case.collections:
+        if collection.state is CollectionState.UNCOLLECTIBLE:
+            draft.set_collection(collection.id, state=CollectionState.VOID, closed_at=moment.now)
+            draft.event("collection.cancelled", collection_id=collection.id)
     received_minor = case.invoice.received_minor
-    draft.set_invoice(state=InvoiceState.VOID, closed_reason=reason, received_minor=0, origin_bound=None)
+    draft.set_invoice(
+        state=InvoiceState.VOID, closed_reason=reason, closed_at=moment.now, received_minor=0, origin_bound=None
+    )
     draft.event("invoice.withdrawn", collection_id=case.invoice.collection_id)
     draft.transfer(Books.BILLED, Books.RECEIVABLE, _billed_minor(case.invoice))
+    for retention in case.invoice.bill.retentions if case.invoice.bill is not None else ():
+        draft.transfer(Books.BILLED, Books.withheld(retention.kind), retention.amount_minor)
     if received_minor:
         _credit_parts(draft, case, received_minor)
     return draft.finish()
@@ -68,7 +76,7 @@ def cancel_collection(case: Case, collection_id: UUID, moment: Moment) -> Change
     """Stop asking through one collection; the invoice stays as it is (OnePay spec 10.4)."""
     allow_collection(case.collection(collection_id).state, CollectionCommand.CANCEL)
     draft = Draft.of(case, moment)
-    draft.set_collection(collection_id, state=CollectionState.CANCELLED)
+    draft.set_collection(collection_id, state=CollectionState.CANCELLED, closed_at=moment.now)
     draft.event("collection.cancelled", collection_id=collection_id)
     return draft.finish()
 
@@ -80,9 +88,21 @@ def expire_collection(case: Case, collection_id: UUID, moment: Moment) -> Change
     assert collection.expires_at is not None, "only a collection with a limit expires"
     assert collection.expires_at <= moment.now, "its time is not over yet"
     draft = Draft.of(case, moment)
-    draft.set_collection(collection_id, state=CollectionState.EXPIRED)
+    draft.set_collection(collection_id, state=CollectionState.EXPIRED, closed_at=moment.now)
     kind = "collection.part_expired" if collection.received_minor > 0 else "collection.expired"
     draft.event(kind, collection_id=collection_id)
+    return draft.finish()
+
+
+def tell_overdue(case: Case, collection_id: UUID, moment: Moment) -> Change:
+    """Its due day is over and a balance is left: told once (Treli spec 15.3)."""
+    collection = case.collection(collection_id)
+    assert collection.state is CollectionState.PENDING, "only what is asked for can be overdue"
+    assert collection.overdue_at is not None, "it was not told before"
+    assert collection.overdue_at <= moment.now, "its due day is not over yet"
+    draft = Draft.of(case, moment)
+    draft.set_collection(collection_id, overdue_at=None)
+    draft.event("collection.overdue", collection_id=collection_id)
     return draft.finish()
 
 
@@ -105,12 +125,13 @@ def _credit_parts(draft: Draft, case: Case, received_minor: int) -> None:
         if part_minor <= 0:
             continue
         left_minor -= part_minor
-        _credit(draft, collection.id, part_minor)
+        credit(draft, collection.id, part_minor)
     if left_minor:
-        _credit(draft, case.invoice.collection_id, left_minor)
+        credit(draft, case.invoice.collection_id, left_minor)
 
 
-def _credit(draft: Draft, collection_id: UUID, amount_minor: int) -> None:
+def credit(draft: Draft, collection_id: UUID, amount_minor: int) -> None:
+    """Move money that was received on a collection to the customer's credit."""
     draft.transfer(Books.RECEIVABLE, Books.CREDIT, amount_minor, collection_id=collection_id)
     collection = draft.collection(collection_id)
     draft.set_collection(collection_id, overpaid_minor=collection.overpaid_minor + amount_minor)

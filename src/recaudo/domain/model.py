@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.partial import Allowed, PartialRule, allowed_parts
 from recaudo.domain.states import IN_PROGRESS, AttemptState, CollectionState, InvoiceState
 
@@ -101,6 +102,10 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     paid_at: datetime | None = None
+    bill: Bill | None = None  # lines, taxes and retentions; None when only a sum was asked for
+    rule_id: UUID | None = None  # the rule of reminders
+    document_id: UUID | None = None  # a document that we keep ourselves
+    closed_at: datetime | None = None  # when it was withdrawn
 
     @property
     def balance_minor(self) -> int:
@@ -130,6 +135,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     paid_at: datetime | None = None
+    terms: Terms | None = None
+    closed_at: datetime | None = None  # when it was cancelled, voided or given up
+    overdue_at: datetime | None = None  # the end of its due day, until that was told
 
     @property
     def due_minor(self) -> int:
@@ -189,6 +197,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     method: dict[str, Any] | None = None
     at: datetime
+    reference: str | None = None  # what people wrote on it
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,12 +4,14 @@ Nothing that arrives is refused or dropped. Up to the balance it lowers what is 
 credit (OnePay spec 8.4, "money that lands late"; gateways spec 1.8).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from recaudo.domain.changes import Books, Draft
-from recaudo.domain.model import Attempt, Collection, InvoiceKind, Receipt, ReceiptKind
+from recaudo.domain.model import Collection, InvoiceKind, Receipt, ReceiptKind
 from recaudo.domain.states import CollectionState, InvoiceState
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -25,32 +27,34 @@ def receipt_number(receipt_id: UUID) -> str:
     return f"{text[:4]}-{text[4:8]}-{text[8:]}"
 
 
-def receive(
-    draft: Draft,
-    *,
-    collection_id: UUID,
-    attempt: Attempt | None,
-    amount_minor: int,
-    gateway: str,
-    gateway_tx_id: str,
-    method: dict[str, Any] | None,
-) -> None:
-    """Book money that a gateway reported on a collection and tell what it changed."""
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that arrived: who says so, and under which number of theirs. `gateway_tx_id` None: ours is used."""
+
+    amount_minor: int
+    kind: ReceiptKind = ReceiptKind.GATEWAY
+    gateway: str
+    gateway_tx_id: str | None = None
+    attempt_id: UUID | None = None
+    method: dict[str, Any] | None = None
+    at: datetime | None = None  # None: now
+    reference: str | None = None
+
+    @property
+    def book(self) -> str:
+        """Where the money is now."""
+        return Books.OUTSIDE if self.kind is ReceiptKind.OUTSIDE else Books.gateway(self.gateway)
+
+
+def receive(draft: Draft, arrival: Arrival, *, collection_id: UUID) -> None:
+    """Book money that arrived on a collection and tell what it changed."""
+    amount_minor = arrival.amount_minor
     assert amount_minor > 0, "money that goes back is a refund"
     _fix_open_amount(draft, collection_id, amount_minor)
     applied_minor = min(amount_minor, _takes_minor(draft))
     excess_minor = amount_minor - applied_minor
-    receipt = _receipt(
-        draft,
-        collection_id,
-        attempt,
-        amount_minor=amount_minor,
-        gateway=gateway,
-        gateway_tx_id=gateway_tx_id,
-        method=method,
-    )
+    receipt = _receipt(draft, collection_id, arrival)
     draft.add_receipt(receipt)
-    _book(draft, receipt, applied_minor=applied_minor, excess_minor=excess_minor)
+    _book(draft, receipt, arrival.book, applied_minor=applied_minor, excess_minor=excess_minor)
     draft.set_invoice(received_minor=draft.invoice.received_minor + applied_minor)
     was_settled = draft.invoice.state in {InvoiceState.PAID, InvoiceState.VOID}
     _apply_to_collection(draft, collection_id, receipt, excess_minor=excess_minor)
@@ -80,7 +84,7 @@ def close_as_covered(draft: Draft, collection_id: UUID) -> None:
         )
         draft.event("collection.paid", collection_id=collection_id)
     else:
-        draft.set_collection(collection_id, state=CollectionState.CANCELLED)
+        draft.set_collection(collection_id, state=CollectionState.CANCELLED, closed_at=draft.moment.now)
         draft.event("collection.cancelled", collection_id=collection_id)
 
 
@@ -98,36 +102,27 @@ def _takes_minor(draft: Draft) -> int:
     return 0
 
 
-def _receipt(
-    draft: Draft,
-    collection_id: UUID,
-    attempt: Attempt | None,
-    *,
-    amount_minor: int,
-    gateway: str,
-    gateway_tx_id: str,
-    method: dict[str, Any] | None,
-) -> Receipt:
+def _receipt(draft: Draft, collection_id: UUID, arrival: Arrival) -> Receipt:
     receipt_id = draft.moment.new_id()
     return Receipt(
         account_id=draft.invoice.account_id,
         id=receipt_id,
         invoice_id=draft.invoice.id,
         collection_id=collection_id,
-        attempt_id=attempt.id if attempt else None,
-        kind=ReceiptKind.GATEWAY,
-        amount_minor=amount_minor,
+        attempt_id=arrival.attempt_id,
+        kind=arrival.kind,
+        amount_minor=arrival.amount_minor,
         currency=draft.invoice.currency,
-        gateway=gateway,
-        gateway_tx_id=gateway_tx_id,
+        gateway=arrival.gateway,
+        gateway_tx_id=arrival.gateway_tx_id or str(receipt_id),
         number=receipt_number(receipt_id),
-        method=method,
-        at=draft.moment.now,
+        method=arrival.method,
+        at=arrival.at or draft.moment.now,
+        reference=arrival.reference,
     )
 
 
-def _book(draft: Draft, receipt: Receipt, *, applied_minor: int, excess_minor: int) -> None:
-    source = Books.gateway(receipt.gateway)
+def _book(draft: Draft, receipt: Receipt, source: str, *, applied_minor: int, excess_minor: int) -> None:
     ids = {"collection_id": receipt.collection_id, "receipt_id": receipt.id}
     if draft.invoice.kind is InvoiceKind.REQUEST:
         # A request is billed when it is paid, and only for what was paid.
@@ -166,10 +161,12 @@ def _start_part_window(draft: Draft, was: Collection) -> None:
 
 
 def _lower_other_collections(draft: Draft, *, received_on: UUID) -> None:
-    """Together the live collections never ask for more than is owed: lower the others, first due first."""
-    live = [c for c in draft.case.live if draft.collection(c.id).state is CollectionState.PENDING]
-    surplus_minor = sum(c.due_minor for c in live) - draft.invoice.balance_minor
-    for collection in live:
+    """Together the collections never ask for more than is owed: lower the others, first due first, given-up last."""
+    case = draft.case
+    given_up = sorted((c for c in case.collections if c.state is CollectionState.UNCOLLECTIBLE), key=lambda c: c.id)
+    asked = [*case.live, *given_up]
+    surplus_minor = sum(c.due_minor for c in asked) - draft.invoice.balance_minor
+    for collection in asked:
         if surplus_minor <= 0:
             return
         if collection.id == received_on or collection.amount_minor is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from recaudo.domain.changes import Books, Change, Draft, Moment
 from recaudo.domain.model import Case
-from recaudo.domain.opening import check_partial, open_collection
+from recaudo.domain.opening import Asking, check_partial, open_collection
 from recaudo.domain.receiving import close_as_covered, settle_if_covered
 from recaudo.domain.states import (
     CollectionState,
@@ -45,7 +45,8 @@ def _open_next_generation(draft: Draft, case: Case) -> None:
     collection_id = draft.moment.new_id()
     draft.set_invoice(collection_id=collection_id, generation=case.invoice.generation + 1)
     invoice = draft.invoice
-    open_collection(draft, collection_id=collection_id, amount_minor=invoice.balance_minor, due_on=invoice.due_on)
+    asking = Asking(amount_minor=invoice.balance_minor, due_on=invoice.due_on)
+    open_collection(draft, asking, collection_id=collection_id)
     draft.event("invoice.updated")
 
 
@@ -67,5 +68,5 @@ def _book_difference(draft: Draft, difference_minor: int) -> None:
 def cancel_live(draft: Draft, case: Case) -> None:
     """Cancel every live collection; each tells so."""
     for collection in case.live:
-        draft.set_collection(collection.id, state=CollectionState.CANCELLED)
+        draft.set_collection(collection.id, state=CollectionState.CANCELLED, closed_at=draft.moment.now)
         draft.event("collection.cancelled", collection_id=collection.id)

@@ -40,6 +40,7 @@ class InvoiceCommand(StrEnum):
     WITHDRAW = "withdraw"  # the debt is taken back
     SETTLE_OUTSIDE = "settle_outside"  # the rest was paid where we cannot see
     START_ATTEMPT = "start_attempt"
+    REGISTER = "register"  # money that the merchant received is booked on it
     RECEIVE = "receive"  # money arrived: never refused
 
 
@@ -48,6 +49,10 @@ class CollectionCommand(StrEnum):
     CANCEL = "cancel"
     EXPIRE = "expire"
     REMIND = "remind"  # send the notice with the link again
+    REGISTER = "register"  # money that the merchant received is booked on it
+    VOID = "void"  # the merchant takes it back
+    GIVE_UP = "give_up"  # the merchant marks it as uncollectible
+    CHANGE = "change"  # another amount, other discounts
     RECEIVE = "receive"
 
 
@@ -64,6 +69,9 @@ class Refusal(StrEnum):
     COLLECTION_PAID = "collection_paid"
     COLLECTION_CANCELLED = "collection_cancelled"
     COLLECTION_EXPIRED = "collection_expired"
+    COLLECTION_UNCOLLECTIBLE = "collection_uncollectible"
+    AMOUNT_ABOVE_BALANCE = "amount_above_balance"
+    AMOUNT_EQUALS_BALANCE = "amount_equals_balance"
     COLLECTION_WITHOUT_CONTACT = "collection_without_contact"
     ATTEMPT_IN_PROGRESS = "attempt_in_progress"
     AMOUNT_NOT_ALLOWED = "amount_not_allowed"
@@ -97,6 +105,10 @@ INVOICE_COMMANDS: Final[Mapping[tuple[InvoiceState, InvoiceCommand], Refusal | N
     (_I.PAID, InvoiceCommand.START_ATTEMPT): Refusal.INVOICE_PAID,
     (_I.VOID, InvoiceCommand.START_ATTEMPT): Refusal.INVOICE_VOID,
     (_I.UNCOLLECTIBLE, InvoiceCommand.START_ATTEMPT): Refusal.INVOICE_UNCOLLECTIBLE,
+    (_I.OPEN, InvoiceCommand.REGISTER): None,
+    (_I.PAID, InvoiceCommand.REGISTER): Refusal.INVOICE_PAID,
+    (_I.VOID, InvoiceCommand.REGISTER): Refusal.INVOICE_VOID,
+    (_I.UNCOLLECTIBLE, InvoiceCommand.REGISTER): None,
     (_I.OPEN, InvoiceCommand.RECEIVE): None,
     (_I.PAID, InvoiceCommand.RECEIVE): None,
     (_I.VOID, InvoiceCommand.RECEIVE): None,
@@ -134,6 +146,30 @@ COLLECTION_COMMANDS: Final[Mapping[tuple[CollectionState, CollectionCommand], Re
     (_C.EXPIRED, CollectionCommand.RECEIVE): None,
     (_C.VOID, CollectionCommand.RECEIVE): None,
     (_C.UNCOLLECTIBLE, CollectionCommand.RECEIVE): None,
+    (_C.PENDING, CollectionCommand.REGISTER): None,
+    (_C.PAID, CollectionCommand.REGISTER): Refusal.COLLECTION_PAID,
+    (_C.CANCELLED, CollectionCommand.REGISTER): Refusal.COLLECTION_CANCELLED,
+    (_C.EXPIRED, CollectionCommand.REGISTER): Refusal.COLLECTION_CANCELLED,
+    (_C.VOID, CollectionCommand.REGISTER): Refusal.COLLECTION_CANCELLED,
+    (_C.UNCOLLECTIBLE, CollectionCommand.REGISTER): None,
+    (_C.PENDING, CollectionCommand.VOID): None,
+    (_C.PAID, CollectionCommand.VOID): Refusal.COLLECTION_PAID,
+    (_C.CANCELLED, CollectionCommand.VOID): Refusal.COLLECTION_CANCELLED,
+    (_C.EXPIRED, CollectionCommand.VOID): Refusal.COLLECTION_CANCELLED,
+    (_C.VOID, CollectionCommand.VOID): Refusal.COLLECTION_CANCELLED,
+    (_C.UNCOLLECTIBLE, CollectionCommand.VOID): None,
+    (_C.PENDING, CollectionCommand.GIVE_UP): None,
+    (_C.PAID, CollectionCommand.GIVE_UP): Refusal.COLLECTION_PAID,
+    (_C.CANCELLED, CollectionCommand.GIVE_UP): Refusal.COLLECTION_CANCELLED,
+    (_C.EXPIRED, CollectionCommand.GIVE_UP): Refusal.COLLECTION_CANCELLED,
+    (_C.VOID, CollectionCommand.GIVE_UP): Refusal.COLLECTION_CANCELLED,
+    (_C.UNCOLLECTIBLE, CollectionCommand.GIVE_UP): Refusal.COLLECTION_UNCOLLECTIBLE,
+    (_C.PENDING, CollectionCommand.CHANGE): None,
+    (_C.PAID, CollectionCommand.CHANGE): Refusal.COLLECTION_PAID,
+    (_C.CANCELLED, CollectionCommand.CHANGE): Refusal.COLLECTION_CANCELLED,
+    (_C.EXPIRED, CollectionCommand.CHANGE): Refusal.COLLECTION_CANCELLED,
+    (_C.VOID, CollectionCommand.CHANGE): Refusal.COLLECTION_CANCELLED,
+    (_C.UNCOLLECTIBLE, CollectionCommand.CHANGE): Refusal.COLLECTION_UNCOLLECTIBLE,
 }
 
 _A = AttemptState

@@ -164,7 +164,7 @@ async def _raise_clock_shift(connection: Connection, account_id: UUID, clock_shi
             UPDATE account a SET clock_shift = greatest(a.clock_shift, $2) FROM before WHERE a.id = before.id
             RETURNING a.id, a.clock_shift AS shift, a.clock_shift - before.clock_shift AS by
         ), collections AS (
-            UPDATE collection c SET due_at = c.expires_at - moved.shift, leased_until = NULL
+            UPDATE collection c SET due_at = least(c.expires_at, c.overdue_at) - moved.shift, leased_until = NULL
             FROM moved WHERE c.account_id = moved.id AND c.due_at IS NOT NULL
         ), attempts AS (
             UPDATE attempt t SET due_at = t.ask_at - moved.shift, leased_until = NULL

@@ -20,12 +20,12 @@ async def lock_invoice(connection: Connection, account_id: UUID, invoice_id: UUI
 
 
 async def load_case(connection: Connection, invoice: Invoice, *, also: UUID | None = None) -> Case:
-    """The invoice with every collection that asks for money, the newest one, and `also`, if given."""
+    """The invoice with every collection that asks for money or received some, the one it shows, and `also`."""
     records = await connection.fetch(
         """
         SELECT * FROM collection
         WHERE account_id = $1 AND invoice_id = $2
-          AND (state = 'pending' OR received_minor <> 0 OR id = $3 OR id = $4)
+          AND (state IN ('pending', 'paid', 'uncollectible') OR received_minor <> 0 OR id = $3 OR id = $4)
         ORDER BY id
         """,
         invoice.account_id,
@@ -40,6 +40,22 @@ async def load_case(connection: Connection, invoice: Invoice, *, also: UUID | No
         receipts=await _receipts_of_invoice(connection, invoice) if any(c.parts for c in collections) else (),
         customer=await _listed_customer(connection, invoice),
     )
+
+
+async def open_invoices_of(connection: Connection, account_id: UUID, customer_id: UUID, currency: str) -> list[UUID]:
+    """The invoices of a customer on which money can be booked, by creation."""
+    records = await connection.fetch(
+        """
+        SELECT id FROM invoice
+        WHERE account_id = $1 AND customer_id = $2 AND currency = $3 AND kind = 'invoice'
+          AND state IN ('open', 'uncollectible')
+        ORDER BY id
+        """,
+        account_id,
+        customer_id,
+        currency,
+    )
+    return [r["id"] for r in records]
 
 
 async def find_invoice(connection: Connection, account_id: UUID, invoice_id: UUID) -> Invoice | None:

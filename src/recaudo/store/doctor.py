@@ -192,9 +192,9 @@ CHECKS = (
         name="due-work",
         meaning="What must happen later waits for the worker, and nothing else does.",
         sql="""
-        SELECT account_id, id, due_at AS stored, expires_at AS computed
+        SELECT account_id, id, due_at AS stored, least(expires_at, overdue_at) AS computed
         FROM collection
-        WHERE (state = 'pending' AND expires_at IS NOT NULL) IS DISTINCT FROM (due_at IS NOT NULL)
+        WHERE (state = 'pending' AND least(expires_at, overdue_at) IS NOT NULL) IS DISTINCT FROM (due_at IS NOT NULL)
         UNION ALL
         SELECT account_id, id, due_at, ask_at
         FROM attempt

@@ -114,9 +114,13 @@ def _create_sql() -> str:
     invoices AS ({_insert("invoice", Invoice, 3)}),
     collections AS ({_insert("collection", Collection, 4)}),
     transfers AS ({_insert("transfer", Transfer, 5)}),
+    withholdings AS (
+        INSERT INTO withholding (account_id, invoice_id, retention_id, kind, amount_minor, currency)
+        SELECT account_id, invoice_id, retention_id, kind, amount_minor, currency FROM unnest($8::withholding[])
+    ),
     {_events(6, 7)}
     SELECT 1
-    """
+    """  # noqa: S608 - our own names
 
 
 def _save_sql() -> str:
@@ -163,6 +167,7 @@ async def create_many(connection: Connection, creations: Sequence[Creation]) -> 
             [rows.transfer_row(row) for c in changes for row in c.transfers],
             [rows.event_row(row, c) for c in changes for row in c.events],
             _real_instant(changes[0], creations[0].clock_shift),
+            [row for c in changes for row in rows.withholding_rows(c.invoice)],
         )
     except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
         raise TakenError(str(error)) from error

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.changes import Change
 from recaudo.domain.model import (
     Attempt,
@@ -43,14 +44,31 @@ def invoice_row(invoice: Invoice) -> Row:
 
 
 def collection_row(collection: Collection, clock_shift: timedelta) -> Row:
-    """A pending collection with a limit is due work at that limit, in real time."""
-    limit = collection.expires_at if collection.state is CollectionState.PENDING else None
-    return (*msgspec.structs.astuple(collection), _real(limit, clock_shift), None, 0, None)
+    """A pending collection with a limit, or a due day that was not told, is due work at that instant, in real time."""
+    values = msgspec.structs.astuple(collection)
+    limits = (collection.expires_at, collection.overdue_at)
+    limit = None
+    if collection.state is CollectionState.PENDING:
+        limit = min((at for at in limits if at is not None), default=None)
+    due = (_real(limit, clock_shift), None, 0, None)
+    # In the table the columns of due work stand before the newer ones.
+    return (*values[:_COLLECTION_BEFORE_DUE], *due, *values[_COLLECTION_BEFORE_DUE:])
 
 
 def attempt_row(attempt: Attempt, clock_shift: timedelta) -> Row:
     """An attempt whose outcome is open is due work when its gateway is to be asked again, in real time."""
     return (*msgspec.structs.astuple(attempt), _real(attempt.ask_at, clock_shift), None, 0, None)
+
+
+def withholding_rows(invoice: Invoice) -> list[Row]:
+    """What the payer of a new invoice withholds; the certificates come later."""
+    if invoice.bill is None:
+        return []
+    return [
+        (invoice.account_id, invoice.id, r.id, r.kind, r.amount_minor, invoice.currency, None, None, None)
+        for r in invoice.bill.retentions
+        if r.amount_minor > 0
+    ]
 
 
 def receipt_row(receipt: Receipt) -> Row:
@@ -96,6 +114,8 @@ def invoice_of(record: Record) -> Invoice:
     values["state"] = InvoiceState(values["state"])
     if values["partial"] is not None:
         values["partial"] = PartialRule(**values["partial"])
+    if values["bill"] is not None:
+        values["bill"] = msgspec.convert(values["bill"], Bill)
     return Invoice(**values)
 
 
@@ -103,6 +123,8 @@ def collection_of(record: Record) -> Collection:
     """The collection in a row."""
     values = {name: record[name] for name in _COLLECTION_FIELDS}
     values["state"] = CollectionState(values["state"])
+    if values["terms"] is not None:
+        values["terms"] = msgspec.convert(values["terms"], Terms)
     return Collection(**values)
 
 
@@ -133,4 +155,5 @@ _INVOICE_FIELDS = Invoice.__struct_fields__
 _COLLECTION_FIELDS = Collection.__struct_fields__
 _ATTEMPT_FIELDS = Attempt.__struct_fields__
 _RECEIPT_FIELDS = Receipt.__struct_fields__
+_COLLECTION_BEFORE_DUE = _COLLECTION_FIELDS.index("terms")
 _PARTIAL = _INVOICE_FIELDS.index("partial")

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -48,7 +48,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     def moment(self, account: Account) -> Moment:
         """Time and chance for one decision."""
         now = self.now(account)
-        return Moment(now, partial(self.ids.new, now))
+        return Moment(now, partial(self.ids.new, now), _zone(account.time_zone))
 
     @asynccontextmanager
     async def locked(self, account: Account, invoice_id: UUID) -> AsyncGenerator[tuple[Connection, Invoice | None]]:
@@ -58,6 +58,11 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
         """
         async with self.turns.of(account.id, invoice_id), self.database.transaction() as connection:
             yield connection, await cases.lock_invoice(connection, account.id, invoice_id)
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
 
 
 class Once(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,16 +29,22 @@ async def give_back(core: Core, table: str, claimed: Claimed, *, until: datetime
         await postpone(connection, table, claimed, until=until, error=error)
 
 
-async def expire(core: Core, claimed: Claimed) -> None:
-    """Expire a collection whose time is over. Nothing happens when it was paid or cancelled meanwhile."""
+async def time_passed(core: Core, claimed: Claimed) -> None:
+    """Expire a collection whose time is over, or tell that its due day is.
+
+    Nothing happens when it was paid or cancelled meanwhile. Of two things that are due the second is done next.
+    """
     account = await _account(core, claimed.account_id)
 
     def decide(case: Case, moment: Moment) -> Change:
         collection = case.collection(claimed.id)
-        limit = collection.expires_at
-        if collection.state is not CollectionState.PENDING or limit is None or limit > moment.now:
+        if collection.state is not CollectionState.PENDING:
             raise NotDueError
-        return closing.expire_collection(case, claimed.id, moment)
+        if collection.overdue_at is not None and collection.overdue_at <= moment.now:
+            return closing.tell_overdue(case, claimed.id, moment)
+        if collection.expires_at is not None and collection.expires_at <= moment.now:
+            return closing.expire_collection(case, claimed.id, moment)
+        raise NotDueError
 
     try:
         await change_invoice(core, account, claimed.subject_id, decide, lambda _: (200, b""), about=claimed.id)

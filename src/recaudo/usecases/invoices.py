@@ -1,7 +1,7 @@
 """Invoices: open, change, withdraw."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -9,9 +9,10 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain import closing, replacing
+from recaudo.domain.billing import Bill
 from recaudo.domain.changes import Change, Moment
 from recaudo.domain.model import Account, Case, Customer, Invoice, InvoiceKind
-from recaudo.domain.opening import open_invoice
+from recaudo.domain.opening import Asking, open_invoice
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import InvoiceState
 from recaudo.store.door import Creation, TakenError
@@ -41,6 +42,11 @@ class OpenInvoice(msgspec.Struct, frozen=True, kw_only=True):
     allows: dict[str, bool] | None = None
     customer_id: UUID | None = None
     wire: dict[str, Any] = {}
+    currency: str | None = None  # None: the account's
+    bill: Bill | None = None
+    plan: Sequence[Asking] | None = None  # None: one collection for all of it
+    rule_id: UUID | None = None
+    document_id: UUID | None = None
 
 
 async def create(core: Core, account: Account, command: OpenInvoice, respond: Respond, *, once: Once | None) -> Done:
@@ -50,7 +56,7 @@ async def create(core: Core, account: Account, command: OpenInvoice, respond: Re
     partial rule that does not fit, QueueFullError when too many creations wait.
     """
     moment = core.moment(account)
-    change = open_invoice(_invoice(account, command, moment), moment, expires_at=command.expires_at)
+    change = open_invoice(_invoice(account, command, moment), moment, expires_at=command.expires_at, plan=command.plan)
     status, answer = respond(change)
     outcome = await core.writer.create(
         Creation(
@@ -170,7 +176,7 @@ def _invoice(account: Account, command: OpenInvoice, moment: Moment) -> Invoice:
         kind=command.kind,
         dialect=command.dialect,
         state=InvoiceState.OPEN,
-        currency=account.currency,
+        currency=command.currency or account.currency,
         amount_minor=command.amount_minor,
         name=command.name,
         description=command.description,
@@ -191,6 +197,9 @@ def _invoice(account: Account, command: OpenInvoice, moment: Moment) -> Invoice:
         wire=command.wire,
         created_at=moment.now,
         updated_at=moment.now,
+        bill=command.bill,
+        rule_id=command.rule_id,
+        document_id=command.document_id,
     )
 
 

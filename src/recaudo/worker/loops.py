@@ -33,7 +33,7 @@ class Job(msgspec.Struct, frozen=True):
     perform: Callable[[Core, Claimed], Awaitable[None]]
 
 
-JOBS: Sequence[Job] = (Job("collection", due.expire), Job("attempt", due.ask), Job("replay", replays.go_on))
+JOBS: Sequence[Job] = (Job("collection", due.time_passed), Job("attempt", due.ask), Job("replay", replays.go_on))
 
 
 class Telling(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,96 @@
+"""Whatever a merchant and payers do with an invoice in instalments, its money and its books stay whole."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+from hypothesis import given, settings, strategies as st
+
+from recaudo.domain import closing, collecting
+from recaudo.domain.billing import Terms
+from recaudo.domain.changes import Books, Change
+from recaudo.domain.collecting import Rest, Share
+from recaudo.domain.model import Collection, ReceiptKind
+from recaudo.domain.opening import Asking
+from recaudo.domain.receiving import Arrival
+from recaudo.domain.states import CollectionState, InvoiceState, RefusedError
+from tests.domain.builders import NOON, Life, an_invoice
+
+SETTLED = {InvoiceState.PAID, InvoiceState.VOID}
+
+
+def outside(amount_minor: int) -> Arrival:
+    return Arrival(amount_minor=amount_minor, kind=ReceiptKind.OUTSIDE, gateway="outside", method={"type": "cash"})
+
+
+def anew(life: Life, collection: Collection, number: int) -> Change:
+    rest = Rest(due_on=NOON.date() + timedelta(days=number), terms=Terms(title="Saldo"))
+    amount_minor = max(1, collection.due_minor * number // 10)
+    return collecting.register_and_ask_anew(
+        life.case(about=collection.id), collection.id, outside(amount_minor), rest, life.moment
+    )
+
+
+def total(life: Life, collection: Collection, number: int) -> Change:
+    terms = collection.terms or Terms()
+    return collecting.change_total(life.case(about=collection.id), collection.id, number * 7, terms, life.moment)
+
+
+ACTS: dict[str, Callable[[Life, Collection, int], Change]] = {
+    "register": lambda life, c, n: collecting.register(
+        life.case(about=c.id), [Share(c.id, n * 5)], outside, life.moment
+    ),
+    "register all": lambda life, c, _: collecting.register(
+        life.case(about=c.id), [Share(c.id, c.due_minor)], outside, life.moment
+    ),
+    "ask anew": anew,
+    "void": lambda life, c, _: collecting.void_collection(life.case(about=c.id), c.id, life.moment, reason="r"),
+    "give up": lambda life, c, _: collecting.give_up(life.case(about=c.id), c.id, life.moment),
+    "total": total,
+    "withdraw": lambda life, c, _: closing.withdraw(life.case(about=c.id), life.moment, reason="r"),
+}
+
+acts = st.tuples(st.sampled_from([*ACTS, "gateway"]), st.integers(0, 9), st.integers(1, 10))
+
+
+@settings(max_examples=300)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.lists(acts, max_size=12))
+def test_money_and_books_stay_whole(amounts: list[int], steps: list[tuple[str, int, int]]) -> None:
+    plan = [Asking(amount_minor=a, due_on=NOON.date() + timedelta(days=i)) for i, a in enumerate(amounts)]
+    life = an_invoice(sum(amounts), plan=plan)
+    check(life)
+    for name, which, number in steps:
+        collection = list(life.collections.values())[which % len(life.collections)]
+        if name == "gateway":
+            life.pay(number * 5, on=collection)
+        else:
+            try:
+                change = ACTS[name](life, collection, number)
+            except RefusedError:
+                continue
+            life.keep(change)
+        check(life)
+
+
+def check(life: Life) -> None:
+    invoice = life.invoice
+    books = Counter[str]()
+    for transfer in life.transfers:
+        books[transfer.debit] += transfer.amount_minor
+        books[transfer.credit] -= transfer.amount_minor
+    arrived = sum(r.amount_minor for r in life.receipts)
+    owed = 0 if invoice.state is InvoiceState.VOID else (invoice.amount_minor or 0) - invoice.received_minor
+    assert books[Books.RECEIVABLE] == owed
+    assert books["gateway:sandbox"] + books[Books.OUTSIDE] == arrived, "every peso that arrived lies somewhere"
+    assert invoice.received_minor - books[Books.CREDIT] == arrived, "applied, or the customer's credit"
+    assert (invoice.state is InvoiceState.PAID) == (owed == 0 and invoice.state is not InvoiceState.VOID)
+    collections = list(life.collections.values())
+    assert sum(c.received_minor for c in collections) == arrived
+    live = [c for c in collections if c.state is CollectionState.PENDING]
+    assert all(c.due_minor > 0 for c in live), "what asks for nothing is closed"
+    assert invoice.state not in SETTLED or not live
+    if invoice.state is InvoiceState.OPEN:
+        asked = [c for c in collections if c.state in {CollectionState.PENDING, CollectionState.UNCOLLECTIBLE}]
+        assert sum(c.due_minor for c in asked) == invoice.balance_minor, "together they ask for what is owed"
+    shown = life.collections[invoice.collection_id]
+    assert not live or shown is min(live, key=lambda c: (c.due_on, c.ordinal, c.id)), "the one that is due first"
