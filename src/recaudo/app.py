@@ -2,7 +2,8 @@
 
 /v1/...          a wire dialect, chosen by the scheme of the Authorization header
 /onepay/v1/...   the OnePay dialect, chosen by path; its OpenAPI document and docs page beside it
-/recaudo/v1/...  our own additions
+/treli/v1/...    the Treli dialect, likewise
+/recaudo/v1/...  our own additions; the registers that Treli has in its dashboard only speak as Treli does
 /health, /metrics
 everything else  pages for people
 """
@@ -13,7 +14,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -30,8 +31,9 @@ from recaudo.dialects.onepay.webhooks import OnePayWebhooks
 from recaudo.dialects.recaudo import openapi as own_openapi
 from recaudo.dialects.recaudo.dialect import Own
 from recaudo.dialects.recaudo.webhooks import OwnWebhooks
+from recaudo.dialects.treli.dialect import Treli, TreliRegisters
 from recaudo.edge.addresses import UrlPolicy
-from recaudo.edge.api import BODY_BYTES_MAX, Api
+from recaudo.edge.api import BODY_BYTES_MAX, Api, Dialect
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.docs_page import documents
 from recaudo.edge.http import Receive, Reply, Scope, Send, header, read_body, send_reply
@@ -118,6 +120,9 @@ class Application:
         self._database: Database | None = None
         self._onepay: Api | None = None
         self._own: Api | None = None
+        self._treli: Api | None = None
+        self._registers: Api | None = None
+        self._is_register: Callable[[str], bool] = lambda _: False
         self._documents: Mapping[str, Reply] = {}
         self._site: Any = None
 
@@ -135,9 +140,13 @@ class Application:
         elif path.startswith("/onepay/v1"):
             assert self._onepay is not None, "the lifespan opens everything"
             await self._onepay(scope, receive, send, path=path[10:])
+        elif path.startswith("/treli/v1"):
+            assert self._treli is not None, "the lifespan opens everything"
+            await self._treli(scope, receive, send, path=path[9:])
         elif path.startswith("/recaudo/v1"):
-            assert self._own is not None, "the lifespan opens everything"
-            await self._own(scope, receive, send, path=path[11:])
+            own = self._registers if self._is_register(path[11:]) else self._own
+            assert own is not None, "the lifespan opens everything"
+            await own(scope, receive, send, path=path[11:])
         elif path in self._documents:
             await self._document(scope, send, self._documents[path])
         elif path == "/":
@@ -153,9 +162,9 @@ class Application:
     async def _versioned(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         """On /v1 the scheme of the Authorization header chooses the dialect, never the body (specs, 1.1)."""
         scheme = (header(scope, b"authorization") or b"").partition(b" ")[0].lower()
-        if scheme == b"bearer":
-            assert self._onepay is not None, "the lifespan opens everything"
-            await self._onepay(scope, receive, send, path=path)
+        api = {b"bearer": self._onepay, b"basic": self._treli}.get(scheme)
+        if api is not None:
+            await api(scope, receive, send, path=path)
             return
         try:
             # Size is checked first, and who still sends when the connection closes never reads the answer.
@@ -228,12 +237,15 @@ class Application:
         )
         own = Own(core, authenticator, policy, self._stop)
         onepay = OnePay(core, policy)
-        self._onepay = Api(
-            onepay, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
-        )
-        self._own = Api(
-            own, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
-        )
+        treli, registers = Treli(core), TreliRegisters(core)
+
+        def api(dialect: Dialect) -> Api:
+            return Api(
+                dialect, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
+            )
+
+        self._onepay, self._treli, self._own, self._registers = api(onepay), api(treli), api(own), api(registers)
+        self._is_register = registers.has
         base_url = settings.public_url
         self._documents = {
             **documents("/onepay", onepay_openapi.document(onepay.router, base_url), lang="es"),

@@ -25,6 +25,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
     currency: str = "COP"
     time_zone: str = "America/Bogota"
+    country: str = "CO"
     clock_shift: timedelta = timedelta(0)
     amount_min_minor: int = 500_000
     amount_max_minor: int = 10_000_000_000
@@ -66,6 +67,9 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     related_to: UUID | None = None
     created_at: datetime
     updated_at: datetime
+    address: dict[str, Any] | None = None  # the rest of a billing address
+    emails: tuple[str, ...] = ()  # further receivers of notices
+    deleted_at: datetime | None = None
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):

@@ -138,7 +138,8 @@ def _apply_to_collection(draft: Draft, collection_id: UUID, receipt: Receipt, *,
         received_minor=was.received_minor + receipt.amount_minor,
         overpaid_minor=was.overpaid_minor + excess_minor,
         parts=was.parts + 1,
-        method=receipt.method or was.method,
+        # What the merchant received elsewhere is no method of a gateway.
+        method=(receipt.method if receipt.kind is ReceiptKind.GATEWAY else None) or was.method,
     )
     covered = changed.amount_minor is not None and changed.received_minor >= changed.amount_minor
     if was.state is CollectionState.PAID:

@@ -30,8 +30,8 @@ class Dialect(Protocol):
     router: Router
     key_headers: Sequence[bytes]
 
-    def read_key(self, authorization: bytes | None) -> str:
-        """The API key in an Authorization header. Raises Problem UNAUTHENTICATED."""
+    def read_keys(self, authorization: bytes | None) -> Sequence[str]:
+        """The API keys in an Authorization header, the first to try first. Raises Problem UNAUTHENTICATED."""
         ...
 
     def refuse(self, problem: Problem, request_id: str) -> Reply:
@@ -62,7 +62,8 @@ class Api:
         method: str = scope["method"]
         route: Route | None = None
         try:
-            body = await read_body(scope, receive, bytes_max=BODY_BYTES_MAX)
+            bytes_max = self._dialect.router.body_bytes_max(method, path, BODY_BYTES_MAX)
+            body = await read_body(scope, receive, bytes_max=bytes_max)
             account = await self._authenticate(scope, started_s)
             route, params = self._dialect.router.find(method, path)
             request = ApiRequest(
@@ -96,8 +97,8 @@ class Api:
         )
 
     async def _authenticate(self, scope: Scope, monotonic_s: float) -> Account:
-        key = self._dialect.read_key(header(scope, b"authorization"))
-        account = await self._authenticator.account(key, monotonic_s=monotonic_s)
+        keys = self._dialect.read_keys(header(scope, b"authorization"))
+        account = await self._authenticator.first_account(keys, monotonic_s=monotonic_s)
         wait_s = self._limiter.wait_s(
             account.id, per_second=account.rate_per_second, burst=account.rate_burst, monotonic_s=monotonic_s
         )
@@ -109,16 +110,16 @@ class Api:
         if route.once == "none":
             return None
         names = self._dialect.key_headers
-        values: list[bytes] = [value for name, value in scope["headers"] if name in names]
-        if not values:
+        sent: list[tuple[bytes, bytes]] = [(name, value) for name, value in scope["headers"] if name in names]
+        if not sent:
             if route.once == "required":
                 raise Problem(ProblemKind.KEY_MISSING)
             return None
-        value = values[0]
-        printable = all(0x20 <= byte <= 0x7E for byte in value)
-        if not 0 < len(value) <= KEY_CHARS_MAX or not printable or not value.strip() or len(set(values)) > 1:
-            raise Problem(ProblemKind.KEY_MALFORMED)
-        return value.decode("ascii")
+        first = sent[0][1]
+        for name, value in sent:
+            if not _is_key(value) or value != first:
+                raise Problem(ProblemKind.KEY_MALFORMED, about=name.decode("ascii"))
+        return first.decode("ascii")
 
     async def _handle(self, request: ApiRequest) -> Reply:
         try:
@@ -132,6 +133,11 @@ class Api:
             if reply is None:
                 raise
             return reply
+
+
+def _is_key(value: bytes) -> bool:
+    printable = all(0x20 <= byte <= 0x7E for byte in value)
+    return 0 < len(value) <= KEY_CHARS_MAX and printable and bool(value.strip())
 
 
 def _unavailable() -> Problem:

@@ -1,6 +1,9 @@
 """Who asks: a key's account, cached for moments so that the hot path does not look it up each time."""
 
+import base64
+import binascii
 from collections import OrderedDict
+from collections.abc import Sequence
 from uuid import UUID
 
 from recaudo.domain.model import Account
@@ -22,6 +25,17 @@ class Authenticator:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._cache: OrderedDict[str, tuple[float, ApiKey | None]] = OrderedDict()
+
+    async def first_account(self, keys: Sequence[str], *, monotonic_s: float) -> Account:
+        """The account that the first of these keys opens that anybody was ever given. Raises as `account`."""
+        *tried, last = keys
+        for key in tried:
+            try:
+                return await self.account(key, monotonic_s=monotonic_s)
+            except Problem as problem:
+                if problem.kind is not ProblemKind.UNAUTHENTICATED:
+                    raise
+        return await self.account(last, monotonic_s=monotonic_s)
 
     async def account(self, key: str, *, monotonic_s: float) -> Account:
         """The account a secret key opens.
@@ -50,6 +64,42 @@ class Authenticator:
         self._cache.move_to_end(key)
         if len(self._cache) > CACHE_ENTRIES_MAX:
             self._cache.popitem(last=False)
+
+
+def read_bearer(credentials: bytes) -> Sequence[str]:
+    """The key after `Bearer `. Raises Problem UNAUTHENTICATED."""
+    try:
+        return [credentials.decode("ascii")]
+    except UnicodeDecodeError:
+        raise Problem(ProblemKind.UNAUTHENTICATED) from None
+
+
+def read_basic(credentials: bytes) -> Sequence[str]:
+    """The keys in what stands after `Basic `: the user name, then the password, as far as they are filled.
+
+    Raises Problem UNAUTHENTICATED for anything that is no pair, and for an empty pair.
+    """
+    try:
+        pair = base64.b64decode(credentials, validate=True).decode("ascii")
+    except (UnicodeDecodeError, binascii.Error):
+        raise Problem(ProblemKind.UNAUTHENTICATED) from None
+    user, colon, password = pair.partition(":")
+    keys = [part for part in (user, password) if part]
+    if not colon or not keys:
+        raise Problem(ProblemKind.UNAUTHENTICATED)
+    return keys
+
+
+def read_either(authorization: bytes | None) -> Sequence[str]:
+    """The keys of a header of either scheme. Raises Problem UNAUTHENTICATED."""
+    scheme, _, credentials = (authorization or b"").partition(b" ")
+    match scheme.lower():
+        case b"bearer":
+            return read_bearer(credentials)
+        case b"basic":
+            return read_basic(credentials)
+        case _:
+            raise Problem(ProblemKind.UNAUTHENTICATED)
 
 
 def _opened(found: ApiKey | None) -> Account:

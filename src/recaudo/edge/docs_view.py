@@ -236,7 +236,7 @@ class _Reader:
 
     def _command(self, method: str, path: str, operation: Json, examples: Sequence[Sample]) -> Command:
         words = [] if method == "get" or (method == "post" and examples) else ["-X", method.upper()]
-        options = [("-H", f"Authorization: Bearer {SAMPLE_KEY}")]
+        options = [self._credentials()]
         for parameter in operation.get("parameters", ()):
             name, example = parameter["name"], parameter.get("example")
             if parameter["in"] == "path":
@@ -248,8 +248,14 @@ class _Reader:
                 options.append(("--data-urlencode", f"{name}={_joined(example)}"))
         if examples:
             options.append(("-H", "Content-Type: application/json"))
-        start = " ".join([*words, self._document["servers"][0]["url"] + path])
+        server = operation.get("servers", self._document["servers"])[0]
+        start = " ".join([*words, server["url"] + path])
         return Command(start=start, options=options, body=examples[0].value if examples else None)
+
+    def _credentials(self) -> tuple[str, str]:
+        """How curl sends the key, by the first scheme of the document."""
+        first: Json = next(iter(self._document["components"]["securitySchemes"].values()))
+        return ("-u", f"{SAMPLE_KEY}:") if first["scheme"] == "basic" else ("-H", f"Authorization: Bearer {SAMPLE_KEY}")
 
     def _failures(self, operation: Json) -> Iterator[Failure]:
         for status, response in operation["responses"].items():

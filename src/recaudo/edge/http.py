@@ -37,26 +37,26 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
     if declared is not None and declared.isdigit() and int(declared) > bytes_max:
         if int(declared) <= DISCARDED_BYTES_MAX and header(scope, b"expect") is None:
             await _discard(receive)
-        raise _too_large()
+        raise _too_large(bytes_max)
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if len(body) > bytes_max:
-            raise _too_large()
+            raise _too_large(bytes_max)
         return body
     chunks = [body]
     size = len(body)
     while message.get("more_body"):
         if size > bytes_max:
             await _discard(receive)
-            raise _too_large()
+            raise _too_large(bytes_max)
         message = await receive()
         if message["type"] == "http.disconnect":
             break
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
     if size > bytes_max:
-        raise _too_large()
+        raise _too_large(bytes_max)
     return b"".join(chunks)
 
 
@@ -74,8 +74,9 @@ async def _discard(receive: Receive) -> None:
             return
 
 
-def _too_large() -> Problem:
-    return Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")])
+def _too_large(bytes_max: int) -> Problem:
+    limit = f"{bytes_max // (1024 * 1024)} MiB"
+    return Problem(ProblemKind.BODY_TOO_LARGE, headers=[("connection", "close")], about=limit)
 
 
 async def send_reply(send: Send, reply: Reply, *, request_id: str, head: bool = False) -> None:

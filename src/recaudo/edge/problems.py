@@ -2,6 +2,7 @@
 
 Problem
 ├── kind says which one; the dialect chooses status, code and words
+├── about is the header at fault, or the limit that was passed
 └── headers are sent with whatever the dialect answers
 """
 
@@ -30,7 +31,8 @@ class ProblemKind(StrEnum):
 class Problem(Exception):
     """A request that goes no further."""
 
-    def __init__(self, kind: ProblemKind, *, headers: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, kind: ProblemKind, *, headers: Sequence[tuple[str, str]] = (), about: str | None = None) -> None:
         super().__init__(kind.value)
         self.kind = kind
         self.headers = tuple(headers)
+        self.about = about

@@ -40,6 +40,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     body: Need = "none"
     once: Need = "none"
+    body_bytes_max: int | None = None  # when it is not the pipeline's own limit
     docs: dict[str, Any] = {}
 
 
@@ -49,11 +50,22 @@ class Router:
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = tuple(routes)
         self._root: dict[str, Any] = {}
+        self._has_limits = any(route.body_bytes_max is not None for route in routes)
         for route in routes:
             node = self._root
             for segment in _segments(route.path):
                 node = node.setdefault("*" if segment.startswith("{") else segment, {})
             node.setdefault("", {})[route.method] = route
+
+    def body_bytes_max(self, method: str, path: str, default: int) -> int:
+        """How large a body may be. Size is checked before anything else, so a path that nobody has is no error yet."""
+        if not self._has_limits:
+            return default
+        try:
+            route, _ = self.find(method, path)
+        except Problem:
+            return default
+        return route.body_bytes_max or default
 
     def find(self, method: str, path: str) -> tuple[Route, list[str]]:
         """The route and the segments its placeholders stand for.

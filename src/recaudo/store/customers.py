@@ -1,12 +1,15 @@
-"""Customers: looked up by id, document or reference, listed by page."""
+"""Customers: looked up by id, document or reference, listed by page or by cursor, changed under their lock."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import asyncpg
+
 from recaudo.domain.model import Customer
 from recaudo.store import rows
 from recaudo.store.database import Connection
-from recaudo.store.lists import Page, PageRequest, fetch_page
+from recaudo.store.door import TakenError
+from recaudo.store.lists import CursorPage, CursorRequest, Page, PageRequest, fetch_newest, fetch_page
 
 
 async def find_customer(connection: Connection, account_id: UUID, customer_id: UUID) -> Customer | None:
@@ -15,6 +18,31 @@ async def find_customer(connection: Connection, account_id: UUID, customer_id: U
         "SELECT * FROM customer WHERE account_id = $1 AND id = $2", account_id, customer_id
     )
     return None if record is None else rows.customer_of(record)
+
+
+async def lock_customer(connection: Connection, account_id: UUID, customer_id: UUID) -> Customer | None:
+    """The same, locked until the transaction ends."""
+    record = await connection.fetchrow(
+        "SELECT * FROM customer WHERE account_id = $1 AND id = $2 FOR UPDATE", account_id, customer_id
+    )
+    return None if record is None else rows.customer_of(record)
+
+
+async def update_customer(connection: Connection, it: Customer) -> None:
+    """Overwrite what may change. The caller holds the row's lock. Raises TakenError for another one's document."""
+    try:
+        await connection.execute(
+            """
+            UPDATE customer SET listed = n.listed, user_type = n.user_type, first_name = n.first_name,
+                last_name = n.last_name, email = n.email, phone = n.phone, document_type = n.document_type,
+                document_number = n.document_number, document_bound = n.document_bound, address = n.address,
+                emails = n.emails, updated_at = n.updated_at, deleted_at = n.deleted_at
+            FROM unnest($1::customer[]) n WHERE customer.account_id = n.account_id AND customer.id = n.id
+            """,
+            [rows.customer_row(it)],
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise TakenError(str(error)) from error
 
 
 async def find_customers(connection: Connection, account_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Customer]:
@@ -63,3 +91,41 @@ async def list_customers(
         request=request,
         to_row=rows.customer_of,
     )
+
+
+async def list_newest_customers(
+    connection: Connection, account_id: UUID, request: CursorRequest, asked: Mapping[str, Sequence[object]]
+) -> CursorPage[Customer]:
+    """One page of the listed customers by cursor. Raises UnknownCursorError."""
+    return await fetch_newest(
+        connection,
+        "customer",
+        where="t.listed",
+        filters={
+            "email": "t.email = ANY ({}::text[])",
+            "identification": "t.document_number = ANY ({}::text[])",
+        },
+        asked=asked,
+        account_id=account_id,
+        request=request,
+        to_row=rows.customer_of,
+    )
+
+
+async def credits_of(
+    connection: Connection, account_id: UUID, ids: Sequence[UUID], *, currency: str
+) -> dict[UUID, int]:
+    """What is owed to customers in a currency, in minor units, for those to whom something ever was."""
+    records = await connection.fetch(
+        """
+        SELECT customer_id, sum(CASE WHEN credit = 'credit' THEN amount_minor ELSE -amount_minor END)::bigint AS owed
+        FROM transfer
+        WHERE account_id = $1 AND customer_id = ANY ($2::uuid[]) AND (debit = 'credit' OR credit = 'credit')
+          AND currency = $3
+        GROUP BY customer_id
+        """,
+        account_id,
+        list(ids),
+        currency,
+    )
+    return {r["customer_id"]: r["owed"] for r in records}

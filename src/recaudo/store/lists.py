@@ -1,6 +1,7 @@
-"""One page of a list, with the total number of its rows."""
+"""One page of a list: by number with the total of its rows, or the rows after a cursor."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -54,3 +55,69 @@ async def fetch_page(
         offset,
     )
     return Page([to_row(r) for r in records], total)
+
+
+class CursorRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows of a list: newest first, after the one with the id `after`, made in a span of time."""
+
+    limit: int = 20
+    after: UUID | None = None
+    created_after: datetime | None = None  # at or after
+    created_before: datetime | None = None
+
+
+class CursorPage(msgspec.Struct, Generic[Row], frozen=True):
+    """The rows of one page, and whether there are more."""
+
+    items: list[Row]
+    has_more: bool
+
+
+class UnknownCursorError(Exception):
+    """The list has no row with this id: no page ever ended there."""
+
+
+async def fetch_newest(
+    connection: Connection,
+    table: str,
+    *,
+    where: str,
+    filters: Mapping[str, str],
+    asked: Mapping[str, Sequence[object]],
+    account_id: UUID,
+    request: CursorRequest,
+    to_row: Callable[[Record], Row],
+) -> CursorPage[Row]:
+    """The newest rows `t` of a table that fit `where`, after the cursor; each filter has `{}` for its values.
+
+    Rows that no longer fit are cursors all the same. Raises UnknownCursorError.
+    """
+    values: list[object] = [account_id]
+
+    def place(value: object) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    conditions = ["t.account_id = $1", where]
+    conditions += [filters[name].format(place(list(allowed))) for name, allowed in asked.items()]
+    if request.after is not None:
+        at = await _cursor(connection, table, account_id, request.after)
+        conditions.append(f"(t.created_at, t.id) < ({place(at)}, {place(request.after)})")
+    if request.created_after is not None:
+        conditions.append(f"t.created_at >= {place(request.created_after)}")
+    if request.created_before is not None:
+        conditions.append(f"t.created_at < {place(request.created_before)}")
+    query = f"SELECT t.* FROM {table} t WHERE {' AND '.join(conditions)} ORDER BY t.created_at DESC, t.id DESC"  # noqa: S608
+    records = await connection.fetch(f"{query} LIMIT {place(request.limit + 1)}", *values)
+    return CursorPage([to_row(r) for r in records[: request.limit]], has_more=len(records) > request.limit)
+
+
+async def _cursor(connection: Connection, table: str, account_id: UUID, row_id: UUID) -> datetime:
+    at: datetime | None = await connection.fetchval(
+        f"SELECT created_at FROM {table} WHERE account_id = $1 AND id = $2",  # noqa: S608 - our own names
+        account_id,
+        row_id,
+    )
+    if at is None:
+        raise UnknownCursorError(str(row_id))
+    return at

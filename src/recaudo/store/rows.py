@@ -144,13 +144,15 @@ def receipt_of(record: Record) -> Receipt:
 
 def customer_of(record: Record) -> Customer:
     """The customer in a row."""
-    return Customer(**{name: record[name] for name in Customer.__struct_fields__})
+    values = {name: record[name] for name in _CUSTOMER_FIELDS}
+    return Customer(**{**values, "emails": tuple(values["emails"])})
 
 
 def _real(instant: datetime | None, clock_shift: timedelta) -> datetime | None:
     return None if instant is None else instant - clock_shift
 
 
+_CUSTOMER_FIELDS = Customer.__struct_fields__
 _INVOICE_FIELDS = Invoice.__struct_fields__
 _COLLECTION_FIELDS = Collection.__struct_fields__
 _ATTEMPT_FIELDS = Attempt.__struct_fields__

@@ -55,6 +55,17 @@ async def view_collection(connection: Connection, account_id: UUID, collection_i
     return found[0] if found else None
 
 
+async def view_collections(connection: Connection, account_id: UUID, ids: Sequence[UUID]) -> list[CollectionView]:
+    """Several collections, live or not, in no order."""
+    return await _views(
+        connection,
+        account_id,
+        "FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
+        "WHERE c.account_id = $1 AND c.id = ANY ($2::uuid[])",
+        list(ids),
+    )
+
+
 async def find_account_of_collection(connection: Connection, collection_id: UUID) -> UUID | None:
     """Whose link this is. The one look-up across accounts: a payer's link names no account, its id is unguessable."""
     found: UUID | None = await connection.fetchval(

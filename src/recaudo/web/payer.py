@@ -1,8 +1,8 @@
 """The payer's page: what to show of a collection as it is now. `paying` takes the form that the page posts."""
 
 import secrets
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import TypedDict
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -18,6 +18,7 @@ from recaudo.store.accounts import Merchant as StoredMerchant
 from recaudo.store.database import Connection
 from recaudo.store.lists import PageRequest
 from recaudo.store.views import CollectionView
+from recaudo.store.wholes import whole_invoice
 from recaudo.usecases import attempts
 from recaudo.usecases.core import Core
 from recaudo.web.i18n import Language
@@ -27,6 +28,8 @@ from recaudo.web.views import (
     FailureKind,
     FormField,
     HandoffPage,
+    InstalmentRow,
+    InstalmentState,
     Merchant,
     MethodChoice,
     MethodKind,
@@ -61,6 +64,7 @@ BRAND_KINDS: Mapping[str, MethodKind] = {
     "BREB": "breb",
     "EFECTIVO": "cash",
 }
+OUTSIDE_KINDS: Mapping[str, MethodKind] = {"cash": "cash", "card": "card"}
 FAILURES: Mapping[str, FailureKind] = {
     "INSUFFICIENT_FUNDS": "insufficient_funds",
     "CARD_CVV": "wrong_data",
@@ -109,6 +113,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     view: CollectionView
     last: Attempt | None
     open_minor: int
+    plan: Sequence[Collection] = ()  # all instalments, when there are several
 
     @property
     def invoice(self) -> Invoice:
@@ -157,6 +162,7 @@ async def load(core: Core, collection_id: UUID) -> Shown | None:
             view=view,
             last=await views.last_attempt(connection, account.id, collection_id),
             open_minor=await _open_minor(connection, view.collection),
+            plan=await _plan(connection, view.invoice),
         )
 
 
@@ -178,7 +184,7 @@ def page(core: Core, shown: Shown, visitor: Visitor, *, notice: NoticeKind | Non
         page_path=shown.path,
         link=f"{visitor.base_url}{shown.path}",
         state=state,
-        title=of.name,
+        title=(it.terms.title if it.terms is not None else None) or of.name,
         description=of.description if of.description != of.name else None,
         document_url=of.document_url,
         **_sums(shown),
@@ -189,6 +195,7 @@ def page(core: Core, shown: Shown, visitor: Visitor, *, notice: NoticeKind | Non
         failure=_failure(shown, state, now) if notice is None else None,
         notice=notice,
         receipts=tuple(_receipt_line(r, zone) for r in shown.view.receipts),
+        plan=_plan_rows(shown, core.today(shown.account), visitor.lang),
         successor_url=f"/payment/{of.collection_id}?lang={visitor.lang}" if state == "superseded" else None,
         return_url=return_url(shown, state),
         pay_again_url=shown.path_in(visitor.lang, again="1") if state == "in_progress" else None,
@@ -264,6 +271,39 @@ async def _open_minor(connection: Connection, it: Collection) -> int:
     filters = {"collection_id": [it.id], "status": [state.value for state in IN_PROGRESS]}
     found = await views.list_attempts(connection, it.account_id, PageRequest(per_page=100), filters)
     return sum(view.attempt.amount_minor for view in found.items)
+
+
+async def _plan(connection: Connection, of: Invoice) -> Sequence[Collection]:
+    """The instalments of an invoice that has more than one, in the order in which they fall due."""
+    if of.bill is None:
+        return ()
+    whole = await whole_invoice(connection, of.account_id, of.id)
+    standing = whole.standing if whole is not None else []
+    return standing if len(standing) > 1 else ()
+
+
+def _plan_rows(shown: Shown, today: date, lang: Language) -> tuple[InstalmentRow, ...]:
+    return tuple(
+        InstalmentRow(
+            number=number,
+            amount_label=money.label(it.amount_minor or 0, it.currency),
+            due_on=it.due_on,
+            state=_instalment_state(it, today),
+            url=f"/payment/{it.id}?{urlencode({FormField.LANG.value: lang})}",
+            is_this=it.id == shown.collection.id,
+        )
+        for number, it in enumerate(shown.plan, start=1)
+    )
+
+
+def _instalment_state(it: Collection, today: date) -> InstalmentState:
+    if it.state is CollectionState.PAID:
+        return "paid"
+    if it.state is not CollectionState.PENDING:
+        return "closed"
+    if it.due_on is not None and it.due_on < today:
+        return "overdue"
+    return "part" if it.received_minor > 0 else "due"
 
 
 class _Sums(TypedDict):
@@ -364,7 +404,8 @@ def _receipt_line(receipt: Receipt, zone: ZoneInfo) -> ReceiptLine:
     method = receipt.method or {}
     brand, last_four = method.get("brand"), method.get("last_four")
     # Cards have many brands, and are the only method with digits to tell them apart.
-    kind: MethodKind = "card" if last_four else BRAND_KINDS.get(str(brand), "other")
+    outside = OUTSIDE_KINDS.get(str(method.get("type")), "other")
+    kind: MethodKind = "card" if last_four else BRAND_KINDS.get(str(brand), outside)
     return ReceiptLine(
         number=receipt.number,
         amount_label=money.label(abs(receipt.amount_minor), receipt.currency),

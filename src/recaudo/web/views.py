@@ -154,6 +154,21 @@ class ReceiptLine:
     is_refund: bool = False
 
 
+InstalmentState = Literal["paid", "part", "due", "overdue", "closed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalmentRow:
+    """One instalment of a plan. `amount_label` is what it asks for, or what it took; `url` leads to its page."""
+
+    number: int
+    amount_label: str
+    due_on: date | None
+    state: InstalmentState
+    url: str
+    is_this: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class PaymentPage:
     """One request to pay, in any of its states.
@@ -191,6 +206,7 @@ class PaymentPage:
     failure: FailureKind | None = None
     notice: NoticeKind | None = None
     receipts: tuple[ReceiptLine, ...] = ()
+    plan: tuple[InstalmentRow, ...] = ()
     successor_url: str | None = None
     return_url: str | None = None
     pay_again_url: str | None = None

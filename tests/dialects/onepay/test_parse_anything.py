@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from recaudo.dialects.onepay import parse
-from recaudo.dialects.onepay.contacts import is_phone
+from recaudo.edge.contacts import is_phone
 from recaudo.dialects.onepay.parse import InvalidError, InvalidQueryError
 from recaudo.edge.bodies import decode_object
 from tests.dialects.onepay.parsing import CUSTOMER, CUSTOMER_ID, INVOICE, LIVE, NOW, PAYMENT, TEST, TODAY, stored

@@ -15,6 +15,7 @@ from recaudo.dialects.onepay.errors import (
 from recaudo.dialects.onepay.routes import Operations, routes
 from recaudo.domain.states import Refusal, RefusedError
 from recaudo.edge.addresses import UrlPolicy
+from recaudo.edge.auth import read_bearer
 from recaudo.edge.bodies import differences
 from recaudo.edge.http import Reply
 from recaudo.edge.problems import Problem, ProblemKind
@@ -41,12 +42,12 @@ class OnePay:
     def __init__(self, core: Core, policy: UrlPolicy) -> None:
         self.router = Router(routes(Operations(core, policy)))
 
-    def read_key(self, authorization: bytes | None) -> str:
+    def read_keys(self, authorization: bytes | None) -> Sequence[str]:
         """The key of `Bearer <key>` (1.2). Raises Problem UNAUTHENTICATED."""
-        scheme, space, key = (authorization or b"").partition(b" ")
-        if not space or scheme.lower() != b"bearer" or not key.isascii():
+        scheme, _, credentials = (authorization or b"").partition(b" ")
+        if scheme.lower() != b"bearer":
             raise Problem(ProblemKind.UNAUTHENTICATED)
-        return key.decode("ascii")
+        return read_bearer(credentials)
 
     def refuse(self, problem: Problem, request_id: str) -> Reply:
         """The answer to a problem found before the operation ran."""

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from recaudo.dialects.onepay import render
-from recaudo.dialects.onepay.contacts import is_url
 from recaudo.dialects.onepay.fields import text, whole
 from recaudo.dialects.onepay.queries import parse_list
 from recaudo.dialects.onepay.reading import Field, InvalidError, Reading, read_changed, read_created
@@ -15,6 +14,7 @@ from recaudo.dialects.onepay.webhooks import TYPES
 from recaudo.domain.delivering import DeliveryState, Endpoint
 from recaudo.domain.model import Account
 from recaudo.edge.addresses import UrlPolicy
+from recaudo.edge.contacts import is_url
 from recaudo.store import deliveries, endpoints
 from recaudo.store.deliveries import DeliveryView
 from recaudo.usecases import webhooks

@@ -3,16 +3,14 @@
 import re
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel import Locale
-
-from recaudo.dialects.onepay.contacts import URL_CHARS_MAX, is_phone, is_sandbox_phone, is_url, read_email
 from recaudo.dialects.onepay.reading import Reader, Reading
 from recaudo.domain import money
 from recaudo.domain.model import Account
+from recaudo.edge.contacts import URL_CHARS_MAX, is_country, is_phone, is_sandbox_phone, is_url, read_email
 
 PHONE_MESSAGE = "El teléfono debe estar en formato E.164 y ser válido para su país."
 EMAIL_MESSAGE = "El correo electrónico (email) no es válido."
@@ -89,18 +87,10 @@ def pattern(expression: str, words: str) -> Reader:
 def country(reading: Reading, path: str, value: object) -> str | None:
     """A country's two capital letters (ISO 3166-1 alpha-2)."""
     trimmed = value.strip() if isinstance(value, str) else ""
-    if trimmed in _countries():
+    if is_country(trimmed):
         return trimmed
     reading.refuse(path, f"El campo {path} debe ser un código de país ISO 3166-1 de dos letras, por ejemplo CO.")
     return None
-
-
-@cache
-def _countries() -> frozenset[str]:
-    """CLDR's two-letter territories but those that are not in ISO 3166-1: groups, dependent islands, test codes."""
-    others = ["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"]
-    codes = (str(code) for code in Locale("en").territories)
-    return frozenset(code for code in codes if len(code) == 2).difference(others)
 
 
 def phone(reading: Reading, path: str, value: object) -> str | None:

@@ -7,7 +7,6 @@ defaults. Rules that no schema can tell (numbering plans, the contact rule) stan
 import uuid
 from collections.abc import Mapping
 
-from recaudo.dialects.onepay.contacts import EMAIL_CHARS_MAX, URL_CHARS_MAX
 from recaudo.dialects.onepay.endpoints import (
     OVERLAP_HOURS_DEFAULT,
     OVERLAP_HOURS_MAX,
@@ -26,6 +25,7 @@ from recaudo.dialects.onepay.webhooks import TYPES
 from recaudo.domain import money
 from recaudo.domain.model import Account
 from recaudo.domain.partial import PARTS_MAX
+from recaudo.edge.contacts import EMAIL_CHARS_MAX, URL_CHARS_MAX
 from recaudo.edge.openapi import Json, member, nullable, record
 
 _DEFAULTS = Account(id=uuid.UUID(int=0), merchant_id=uuid.UUID(int=0), is_test=False)

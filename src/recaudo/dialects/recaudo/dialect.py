@@ -1,8 +1,6 @@
 """Our own additions as the edge sees them. Either authentication scheme opens them."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Sequence
 
 from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, InvalidError, InvalidQueryError, error_reply
@@ -11,7 +9,7 @@ from recaudo.dialects.recaudo.routes import Operations, routes
 from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.domain.states import RefusedError
 from recaudo.edge.addresses import UrlPolicy
-from recaudo.edge.auth import Authenticator
+from recaudo.edge.auth import Authenticator, read_either
 from recaudo.edge.http import Reply
 from recaudo.edge.problems import Problem, ProblemKind
 from recaudo.edge.routing import ApiRequest, Router
@@ -30,18 +28,9 @@ class Own:
     def __init__(self, core: Core, authenticator: Authenticator, policy: UrlPolicy, stop: asyncio.Event) -> None:
         self.router = Router(routes(Operations(core, authenticator, policy, stop)))
 
-    def read_key(self, authorization: bytes | None) -> str:
-        """The key of `Bearer <key>` or `Basic base64(key:)`. Raises Problem UNAUTHENTICATED."""
-        scheme, _, rest = (authorization or b"").partition(b" ")
-        try:
-            if scheme.lower() == b"bearer":
-                return rest.decode("ascii")
-            if scheme.lower() == b"basic":
-                user, _, password = base64.b64decode(rest, validate=True).decode("ascii").partition(":")
-                return user or password
-        except (UnicodeDecodeError, binascii.Error) as error:
-            raise Problem(ProblemKind.UNAUTHENTICATED) from error
-        raise Problem(ProblemKind.UNAUTHENTICATED)
+    def read_keys(self, authorization: bytes | None) -> Sequence[str]:
+        """The keys of `Bearer <key>` or `Basic base64(key:)`. Raises Problem UNAUTHENTICATED."""
+        return read_either(authorization)
 
     def refuse(self, problem: Problem, request_id: str) -> Reply:
         """The answer to a problem found before the operation ran."""

@@ -1,15 +1,19 @@
-"""Which texts are telephone numbers, mailboxes and addresses of web pages (OnePay specification, section 5)."""
+"""Which texts are telephone numbers, mailboxes, addresses of web pages and countries, in every dialect."""
 
 import re
 from functools import cache, lru_cache
 
 import phonenumbers
+from babel import Locale
 
 # The library takes 20 microseconds for a number; callers send the same numbers every month.
 PHONES_REMEMBERED_MAX = 32_768
 EMAIL_CHARS_MAX = 254
 EMAIL_LOCAL_CHARS_MAX = 64
 URL_CHARS_MAX = 2048
+
+# The library's word for numbers of no country.
+UNKNOWN_REGION = "ZZ"
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SANDBOX_PHONE = re.compile(r"\+573991111111|\+573992222222|\+999[0-9]{7,12}")
@@ -48,6 +52,33 @@ def is_sandbox_phone(text: str) -> bool:
     return _SANDBOX_PHONE.fullmatch(text) is not None
 
 
+def region_of(calling_code: str) -> str | None:
+    """The main country of a calling code such as 57; None for a code that no country has."""
+    region: str = phonenumbers.region_code_for_country_code(int(calling_code))
+    return region if is_country(region) else None
+
+
+def calling_code_of(region: str) -> str | None:
+    """The calling code of a country; None for one without telephones."""
+    code: int = phonenumbers.country_code_for_region(region)
+    return str(code) if code else None
+
+
+@lru_cache(maxsize=PHONES_REMEMBERED_MAX)
+def split_phone(e164: str) -> tuple[str, str, str]:
+    """A number's country, its calling code and the digits that are dialled within it.
+
+    The country is UNKNOWN_REGION for the invented numbers of a code that no country has.
+    """
+    try:
+        number = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return UNKNOWN_REGION, e164[1:4], e164[4:]
+    code = str(number.country_code)
+    region = phonenumbers.region_code_for_number(number) or region_of(code) or UNKNOWN_REGION
+    return region, code, e164[1 + len(code) :]
+
+
 def read_email(text: str) -> str | None:
     """The mailbox with its domain in lower case; None when it is not one mailbox with a dot in its domain."""
     if len(text) > EMAIL_CHARS_MAX:
@@ -64,6 +95,19 @@ def read_email(text: str) -> str | None:
 def is_url(text: str) -> bool:
     """Whether this is an http or https address with a host, at most URL_CHARS_MAX characters."""
     return len(text) <= URL_CHARS_MAX and _URL.fullmatch(text) is not None
+
+
+def is_country(text: str) -> bool:
+    """Whether this is a country's two capital letters (ISO 3166-1 alpha-2)."""
+    return text in _countries()
+
+
+@cache
+def _countries() -> frozenset[str]:
+    """CLDR's two-letter territories but those that are not in ISO 3166-1: groups, dependent islands, test codes."""
+    others = ["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"]
+    codes = (str(code) for code in Locale("en").territories)
+    return frozenset(code for code in codes if len(code) == 2).difference(others)
 
 
 @cache

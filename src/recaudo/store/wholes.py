@@ -1,0 +1,186 @@
+"""Invoices whole, with every collection that counts, and lists that are followed by cursor."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain.model import Collection, Customer, Invoice
+from recaudo.domain.states import CollectionState
+from recaudo.store import rows
+from recaudo.store.customers import find_customers
+from recaudo.store.database import Connection
+from recaudo.store.lists import CursorPage, CursorRequest
+from recaudo.store.views import CollectionView, view_collections
+
+_GONE = (CollectionState.CANCELLED, CollectionState.EXPIRED, CollectionState.VOID)
+
+
+class WholeInvoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice with its collections that ask for money, were paid or given up, or received some; oldest due first."""
+
+    invoice: Invoice
+    collections: Sequence[Collection]
+    customer: Customer | None = None
+
+    @property
+    def standing(self) -> list[Collection]:
+        """Those that were not taken back, and those that were and had received money."""
+        return [c for c in self.collections if c.state not in _GONE or c.received_minor > 0]
+
+    @property
+    def shown(self) -> Collection:
+        """The collection that is paid next, else the one that was shown last."""
+        return next(c for c in self.collections if c.id == self.invoice.collection_id)
+
+
+async def whole_invoice(connection: Connection, account_id: UUID, invoice_id: UUID) -> WholeInvoice | None:
+    """One invoice; None for a stand-alone request, which is nobody's invoice."""
+    found = await whole_invoices(connection, account_id, [invoice_id])
+    return found[0] if found else None
+
+
+async def whole_invoices(connection: Connection, account_id: UUID, ids: Sequence[UUID]) -> list[WholeInvoice]:
+    """Several invoices, in the order of the ids."""
+    records = await connection.fetch(
+        """
+        SELECT i.* FROM unnest($2::uuid[]) WITH ORDINALITY w (id, place)
+        JOIN invoice i ON i.account_id = $1 AND i.id = w.id AND i.kind = 'invoice' ORDER BY w.place
+        """,
+        account_id,
+        list(ids),
+    )
+    invoices = [rows.invoice_of(r) for r in records]
+    collections = await _collections_of(connection, account_id, [i.id for i in invoices])
+    customers = await find_customers(connection, account_id, [i.customer_id for i in invoices if i.customer_id])
+    return [
+        WholeInvoice(
+            invoice=invoice,
+            collections=sorted(collections.get(invoice.id, []), key=by_due_day),
+            customer=None if invoice.customer_id is None else customers.get(invoice.customer_id),
+        )
+        for invoice in invoices
+    ]
+
+
+def by_due_day(collection: Collection) -> tuple[date, int, UUID]:
+    """Oldest due first, then as they were made."""
+    return collection.due_on or date.max, collection.ordinal, collection.id
+
+
+async def _collections_of(
+    connection: Connection, account_id: UUID, invoice_ids: Sequence[UUID]
+) -> dict[UUID, list[Collection]]:
+    records = await connection.fetch(
+        """
+        SELECT c.* FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id
+        WHERE c.account_id = $1 AND c.invoice_id = ANY ($2::uuid[])
+          AND (c.state IN ('pending', 'paid', 'uncollectible', 'void') OR c.received_minor <> 0
+               OR c.id = i.collection_id)
+        """,
+        account_id,
+        list(invoice_ids),
+    )
+    found: dict[UUID, list[Collection]] = {}
+    for record in records:
+        found.setdefault(record["invoice_id"], []).append(rows.collection_of(record))
+    return found
+
+
+# Each condition has `{}` for its values; `{today}` for the account's present day.
+_OVERDUE = """EXISTS (
+    SELECT 1 FROM collection o WHERE o.account_id = i.account_id AND o.invoice_id = i.id
+      AND o.state = 'pending' AND o.due_on < {today})"""
+
+INVOICE_FILTERS = {
+    "customer": "i.customer_id = ANY ({}::uuid[])",
+    "invoice_number": "i.origin_id = ANY ({}::text[])",
+    "status": f"""(CASE i.state WHEN 'void' THEN 'voided' WHEN 'uncollectible' THEN 'uncollectible'
+        WHEN 'paid' THEN 'paid' ELSE CASE WHEN {_OVERDUE} THEN 'overdue' ELSE 'pending' END END) = ANY ({{}}::text[])""",
+}
+
+COLLECTION_FILTERS = {
+    "customer": "i.customer_id = ANY ({}::uuid[])",
+    "invoice": "i.id = ANY ({}::uuid[]) AND i.kind = 'invoice'",
+    "invoice_number": "i.origin_id = ANY ({}::text[])",
+    "type": "(CASE i.kind WHEN 'invoice' THEN 'invoice' ELSE 'one_time' END) = ANY ({}::text[])",
+    "status": """(CASE c.state WHEN 'void' THEN 'voided' WHEN 'cancelled' THEN 'voided' WHEN 'expired' THEN 'voided'
+        WHEN 'uncollectible' THEN 'uncollectible' WHEN 'paid' THEN 'paid'
+        ELSE CASE WHEN c.due_on < {today} THEN 'overdue' ELSE 'pending' END END) = ANY ({}::text[])""",
+}
+
+Filters = Mapping[str, Sequence[object]]
+
+
+async def page_of_invoices(
+    connection: Connection, account_id: UUID, wanted: CursorRequest, filters: Filters, *, today: date
+) -> CursorPage[WholeInvoice]:
+    """One page of invoices, whoever made them, newest first."""
+    ids = await _ids(
+        connection,
+        "SELECT i.id FROM invoice i WHERE i.account_id = $1 AND i.kind = 'invoice'",
+        "i",
+        INVOICE_FILTERS,
+        account_id=account_id,
+        wanted=wanted,
+        filters=filters,
+        today=today,
+    )
+    return CursorPage(
+        await whole_invoices(connection, account_id, ids[: wanted.limit]), has_more=len(ids) > wanted.limit
+    )
+
+
+async def page_of_collections(
+    connection: Connection, account_id: UUID, wanted: CursorRequest, filters: Filters, *, today: date
+) -> CursorPage[CollectionView]:
+    """One page of collections, of invoices and alone, newest first."""
+    ids = await _ids(
+        connection,
+        "SELECT c.id FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
+        "WHERE c.account_id = $1",
+        "c",
+        COLLECTION_FILTERS,
+        account_id=account_id,
+        wanted=wanted,
+        filters=filters,
+        today=today,
+    )
+    views = {v.collection.id: v for v in await view_collections(connection, account_id, ids[: wanted.limit])}
+    return CursorPage([views[i] for i in ids[: wanted.limit]], has_more=len(ids) > wanted.limit)
+
+
+async def _ids(
+    connection: Connection,
+    select: str,
+    alias: str,
+    known: Mapping[str, str],
+    *,
+    account_id: UUID,
+    wanted: CursorRequest,
+    filters: Filters,
+    today: date,
+) -> list[UUID]:
+    """The ids of a page and of one row more."""
+    values: list[object] = [account_id]
+
+    def place(value: object) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    where = ""
+    for name, allowed in filters.items():
+        condition = known[name]
+        if "{today}" in condition:
+            condition = condition.replace("{today}", f"{place(today)}::date")
+        where += f" AND {condition.replace('{}', place(list(allowed)))}"
+    if wanted.after is not None:
+        where += f" AND {alias}.id < {place(wanted.after)}"
+    if wanted.created_after is not None:
+        where += f" AND {alias}.created_at >= {place(wanted.created_after)}"
+    if wanted.created_before is not None:
+        where += f" AND {alias}.created_at < {place(wanted.created_before)}"
+    limit = place(wanted.limit + 1)
+    records = await connection.fetch(f"{select}{where} ORDER BY {alias}.id DESC LIMIT {limit}", *values)
+    return [r["id"] for r in records]
