@@ -16,6 +16,8 @@ from recaudo.dialects.onepay import parse
 from recaudo.dialects.onepay.errors import TABLE
 from recaudo.dialects.onepay.routes import Operations, routes
 from recaudo.dialects.recaudo.errors import PROBLEMS as OWN_PROBLEMS, REFUSALS as OWN_REFUSALS
+from recaudo.dialects.treli import addresses, customers, prices, products, retentions, routes as treli_routes, rules
+from recaudo.dialects.treli.errors import TABLE as TRELI_TABLE
 from recaudo.domain.model import Account
 from recaudo.edge.observe import Observer
 from recaudo.gateways.sandbox import METHODS, Outcome
@@ -163,7 +165,7 @@ def test_the_first_request_is_the_published_one_word_for_word(name: str):
 
 def test_every_operation_of_the_onepay_dialect_is_documented():
     page = read(REFERENCE / "onepay.md")
-    paths = {re.sub(r"\{\w+\}", "{id}", f"/v1{route.path}") for route in routes(Operations(None))}  # type: ignore[arg-type]
+    paths = {re.sub(r"\{\w+\}", "{id}", f"/v1{route.path}") for route in routes(Operations(None, None))}  # type: ignore[arg-type]
     assert {path for path in paths if not re.search(rf"{re.escape(path)}(?![\w/])", page)} == set()
 
 
@@ -177,6 +179,27 @@ def test_every_error_of_the_onepay_dialect_is_documented_with_its_status_and_cod
     page = read(REFERENCE / "errors.md")
     rows = re.findall(r"^\| (\d{3}) \| (\d{5}) \| `(\w+)` \|", page, flags=re.MULTILINE)
     assert {(int(s), int(c), n) for s, c, n in rows} == {(r.status, r.code, r.code_name) for r in TABLE.values()}
+
+
+def test_every_operation_of_the_treli_dialect_is_documented():
+    page = read(REFERENCE / "treli.md")
+    operations = treli_routes.Operations(None)  # type: ignore[arg-type]
+    mounted = [("/v1", treli_routes.routes(operations)), ("/recaudo/v1", treli_routes.register_routes(operations))]
+    paths = {re.sub(r"\{\w+\}", "{id}", f"{mount}{route.path}") for mount, table in mounted for route in table}
+    assert {path for path in paths if not re.search(rf"{re.escape(path)}(?![\w/])", page)} == set()
+
+
+def test_every_field_of_a_treli_register_is_documented():
+    page = read(REFERENCE / "treli.md")
+    tables = (customers.CUSTOMER, products.PRODUCT, products.TAX, prices.PRICE, retentions.RETENTION, rules.RULE)
+    fields = {field.name for table in tables for field in table} | {f".{field.name}" for field in addresses.FIELDS}
+    assert {name for name in fields if f"`{name}`" not in page} == set()
+
+
+def test_every_error_of_the_treli_dialect_is_documented_with_its_status():
+    section = read(REFERENCE / "errors.md").partition("## Treli dialect")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", section, flags=re.MULTILINE)
+    assert [(int(status), code) for status, code in rows] == [(r.status, r.code) for r in TRELI_TABLE.values()]
 
 
 def test_every_error_of_our_own_additions_is_documented():

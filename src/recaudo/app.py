@@ -31,6 +31,7 @@ from recaudo.dialects.onepay.webhooks import OnePayWebhooks
 from recaudo.dialects.recaudo import openapi as own_openapi
 from recaudo.dialects.recaudo.dialect import Own
 from recaudo.dialects.recaudo.webhooks import OwnWebhooks
+from recaudo.dialects.treli import openapi as treli_openapi
 from recaudo.dialects.treli.dialect import Treli, TreliRegisters
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.api import BODY_BYTES_MAX, Api, Dialect
@@ -249,6 +250,7 @@ class Application:
         base_url = settings.public_url
         self._documents = {
             **documents("/onepay", onepay_openapi.document(onepay.router, base_url), lang="es"),
+            **documents("/treli", treli_openapi.document(treli.router, registers.router, base_url), lang="es"),
             **documents("/recaudo", own_openapi.document(own.router, base_url), lang="en"),
         }
         self._site = make_site(

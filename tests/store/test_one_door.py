@@ -41,8 +41,14 @@ EXCEPTIONS = {
     },
     # Who is told, and how they fare, is no state of an invoice; what waits for one that is removed is dropped.
     "store/endpoints.py": {"endpoint": None, "delivery": {"state", "due_at", "leased_until"}},
+    # The registers that invoices refer to are no state of an invoice: those keep what they were made with.
+    "store/catalogue.py": {"product": None, "price": None, "retention": None, "collection_rule": None},
+    # A customer's own data, as their owner changes it; the door makes those that come with an invoice.
+    "store/customers.py": {"customer": None},
     # Telling again makes deliveries of events that are there, and samples that are about nothing.
     "store/replays.py": {"replay": None, "delivery": set(), "event_body": set()},
+    # A document is written before its invoice, and nothing but a link leads to it.
+    "store/documents.py": {"document": None},
     # Where the feed's positions go on after a move to another server: set once, before anything is served.
     "store/events.py": {"feed": None},
 }
@@ -161,6 +167,7 @@ INDEXES_ACROSS_TENANTS = {
     "collection_by_id": "a payer's link holds an id that cannot be guessed, and no tenant",
     "collection_due": "one worker serves all tenants",
     "attempt_due": "one worker serves all tenants",
+    "document_by_token": "a payer's link holds a token that cannot be guessed, and no tenant",
     "replay_due": "one worker serves all tenants",
 }
 

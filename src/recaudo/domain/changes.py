@@ -23,6 +23,7 @@ from recaudo.domain.model import (
     Receipt,
     ReceiptKind,
     Transfer,
+    by_due_day,
 )
 from recaudo.domain.states import CollectionState, InvoiceState
 
@@ -218,10 +219,12 @@ class Draft:
         return change
 
     def _point_to_the_next(self) -> None:
-        """An invoice shows the live collection that is due first; when none is live, the one it showed last."""
+        """An invoice shows the live collection that is due first; when none is live, the last of those that stand."""
         live = self.case.live
-        if live and live[0].id != self.invoice.collection_id:
-            self.invoice = msgspec.structs.replace(self.invoice, collection_id=live[0].id)
+        stand = [c for c in self._collections.values() if c.state in _STAND and c.generation == self.invoice.generation]
+        shown = live[0] if live else max(stand, key=by_due_day, default=None)
+        if shown is not None and shown.id != self.invoice.collection_id:
+            self.invoice = msgspec.structs.replace(self.invoice, collection_id=shown.id)
 
 
 def check(change: Change) -> None:
@@ -252,6 +255,8 @@ def _check_ledger(change: Change) -> None:
     assert booked == arrived, "every receipt is booked in full"
     assert all(r.amount_minor > 0 for r in change.receipts if r.kind is not ReceiptKind.REFUND), "receipts are positive"
 
+
+_STAND = frozenset({CollectionState.PAID, CollectionState.UNCOLLECTIBLE})
 
 _OWN_BOOKS = frozenset({Books.RECEIVABLE, Books.BILLED, Books.CREDIT})
 """No receipt is booked into or out of these but as the other side of the money that arrived."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.billing import Terms
+from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.changes import Books, Change, Draft, Moment
 from recaudo.domain.closing import credit, withdraw
 from recaudo.domain.model import Case, Collection, Invoice, InvoiceKind
@@ -48,7 +48,9 @@ def register(
     for share in shares:
         collection = draft.collection(share.collection_id)
         allow_collection(collection.state, CollectionCommand.REGISTER)
-        if share.amount_minor > collection.due_minor:
+        # Of an open amount nothing is owed that "all of it" could mean; any sum that is said decides what it was.
+        due_minor = collection.due_minor if collection.amount_minor is not None else share.amount_minor
+        if not 0 < share.amount_minor <= due_minor:
             raise RefusedError(Refusal.AMOUNT_ABOVE_BALANCE)
         receive(draft, arrival(share.amount_minor), collection_id=share.collection_id)
     if rest_minor:
@@ -78,14 +80,15 @@ def register_and_ask_anew(case: Case, collection_id: UUID, arrival: Arrival, res
         terms=msgspec.structs.replace(terms, rest_id=rest_id),
     )
     receive(draft, arrival, collection_id=collection_id)
+    draft.set_invoice(due_on=max(rest.due_on, draft.invoice.due_on or rest.due_on))
     asking = Asking(amount_minor=left_minor, due_on=rest.due_on, terms=rest.terms)
     open_collection(draft, asking, collection_id=rest_id, ordinal=1 + max(c.ordinal for c in case.collections))
     return draft.finish()
 
 
 def check_part(collection: Collection, amount_minor: int) -> None:
-    """Raise RefusedError unless the sum is a part of what the collection asks for: less than all of it (10.4)."""
-    allow_collection(collection.state, CollectionCommand.REGISTER)
+    """Raise RefusedError unless the sum is a part of what an open collection asks for: less than all of it (10.4)."""
+    allow_collection(collection.state, CollectionCommand.CHANGE)
     if amount_minor == collection.due_minor:
         raise RefusedError(Refusal.AMOUNT_EQUALS_BALANCE)
     if amount_minor > collection.due_minor:
@@ -122,11 +125,13 @@ def give_up(case: Case, collection_id: UUID, moment: Moment) -> Change:
     return draft.finish()
 
 
-def change_total(case: Case, collection_id: UUID, total_minor: int, terms: Terms, moment: Moment) -> Change:
+def change_total(
+    case: Case, collection_id: UUID, total_minor: int, terms: Terms, moment: Moment, *, bill: Bill | None = None
+) -> Change:
     """Ask for another amount through a collection, and owe so much more or less (10.7, 10.8).
 
-    Raises RefusedError when it is not above zero, or below what was received. Equal to what was received, it closes
-    the collection as paid.
+    `bill` is what is charged from now on, when that changes too. Raises RefusedError when the amount is not above zero,
+    or below what was received. Equal to what was received, it closes the collection as paid.
     """
     collection = case.collection(collection_id)
     allow_collection(collection.state, CollectionCommand.CHANGE)
@@ -134,6 +139,8 @@ def change_total(case: Case, collection_id: UUID, total_minor: int, terms: Terms
         raise RefusedError(Refusal.AMOUNT_BELOW_RECEIVED)
     draft = Draft.of(case, moment)
     draft.set_collection(collection_id, amount_minor=total_minor, terms=terms)
+    if bill is not None:
+        draft.set_invoice(bill=bill)
     draft.event("collection.changed", collection_id=collection_id)
     _change_amount(draft, total_minor - (collection.amount_minor or 0))
     if total_minor == collection.received_minor:

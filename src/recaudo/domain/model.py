@@ -13,6 +13,7 @@ import msgspec
 
 from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.partial import Allowed, PartialRule, allowed_parts
+from recaudo.domain.rounding import RETENTION_ROUNDING, TAX_ROUNDING, Rounding
 from recaudo.domain.states import IN_PROGRESS, AttemptState, CollectionState, InvoiceState
 
 
@@ -35,6 +36,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     allows: dict[str, bool] = msgspec.field(
         default_factory=lambda: {"accounts": True, "cards": True, "card_extra": False, "realtime": False}
     )
+    tax_rounding: Rounding = TAX_ROUNDING
+    retention_rounding: Rounding = RETENTION_ROUNDING
+    default_collection_rule: UUID | None = None
+    invoice_provider: str | None = None  # who issues invoices: siigo, alegra
     rate_per_second: int = 2000
     rate_burst: int = 4000
     merchant_slug: str = ""
@@ -261,8 +266,12 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def live(self) -> tuple[Collection, ...]:
         """The collections that ask for money now, first due first."""
-        pending = [c for c in self.collections if c.state is CollectionState.PENDING]
-        return tuple(sorted(pending, key=lambda c: (c.due_on or date.max, c.ordinal, c.id)))
+        return tuple(sorted((c for c in self.collections if c.state is CollectionState.PENDING), key=by_due_day))
+
+
+def by_due_day(collection: Collection) -> tuple[date, int, UUID]:
+    """Oldest due first, then as they were made."""
+    return collection.due_on or date.max, collection.ordinal, collection.id
 
 
 def payable_now(invoice: Invoice, collection: Collection) -> Allowed | None:

@@ -19,6 +19,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     due_on: date | None
     expires_at: datetime | None = None
     terms: Terms | None = None
+    collection_id: UUID | None = None  # when the caller names it in what it keeps of the plan
 
 
 def open_invoice(
@@ -37,7 +38,9 @@ def open_invoice(
     asked = plan or (Asking(amount_minor=invoice.amount_minor, due_on=invoice.due_on, expires_at=expires_at),)
     assert len(asked) == 1 or sum(a.amount_minor or 0 for a in asked) == invoice.amount_minor, "a plan adds up"
     for ordinal, asking in enumerate(asked, start=1):
-        collection_id = invoice.collection_id if ordinal == 1 else moment.new_id()
+        collection_id = asking.collection_id or (invoice.collection_id if ordinal == 1 else moment.new_id())
+        if ordinal == 1:
+            draft.set_invoice(collection_id=collection_id)
         open_collection(draft, asking, collection_id=collection_id, ordinal=ordinal)
     return draft.finish()
 

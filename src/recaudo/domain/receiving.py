@@ -60,17 +60,17 @@ def receive(draft: Draft, arrival: Arrival, *, collection_id: UUID) -> None:
     _apply_to_collection(draft, collection_id, receipt, excess_minor=excess_minor)
     if not was_settled:
         _lower_other_collections(draft, received_on=collection_id)
-        if not settle_if_covered(draft):
+        if not settle_if_covered(draft, at=receipt.at):
             draft.event("invoice.part_received", collection_id=collection_id)
     if excess_minor:
         draft.event("collection.overpaid", collection_id=collection_id, excess_minor=excess_minor)
 
 
-def settle_if_covered(draft: Draft) -> bool:
-    """Mark the invoice paid when receipts cover it; says whether they do."""
+def settle_if_covered(draft: Draft, *, at: datetime | None = None) -> bool:
+    """Mark the invoice paid when receipts cover it, `at` the time of the last one; says whether they do."""
     if draft.invoice.amount_minor is None or draft.invoice.balance_minor > 0:
         return False
-    draft.set_invoice(state=InvoiceState.PAID, paid_at=draft.moment.now)
+    draft.set_invoice(state=InvoiceState.PAID, paid_at=at or draft.moment.now)
     draft.event("invoice.paid", collection_id=draft.invoice.collection_id)
     return True
 
@@ -145,7 +145,7 @@ def _apply_to_collection(draft: Draft, collection_id: UUID, receipt: Receipt, *,
     if was.state is CollectionState.PAID:
         return
     if covered:
-        draft.set_collection(collection_id, state=CollectionState.PAID, paid_at=draft.moment.now)
+        draft.set_collection(collection_id, state=CollectionState.PAID, paid_at=receipt.at)
         draft.event("collection.paid", collection_id=collection_id)
     elif was.state is CollectionState.PENDING:
         draft.event("collection.part_received", collection_id=collection_id)

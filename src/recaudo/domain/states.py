@@ -139,7 +139,7 @@ COLLECTION_COMMANDS: Final[Mapping[tuple[CollectionState, CollectionCommand], Re
     (_C.CANCELLED, CollectionCommand.REMIND): Refusal.COLLECTION_CANCELLED,
     (_C.EXPIRED, CollectionCommand.REMIND): Refusal.COLLECTION_EXPIRED,
     (_C.VOID, CollectionCommand.REMIND): Refusal.COLLECTION_CANCELLED,
-    (_C.UNCOLLECTIBLE, CollectionCommand.REMIND): Refusal.COLLECTION_CANCELLED,
+    (_C.UNCOLLECTIBLE, CollectionCommand.REMIND): Refusal.COLLECTION_UNCOLLECTIBLE,
     (_C.PENDING, CollectionCommand.RECEIVE): None,
     (_C.PAID, CollectionCommand.RECEIVE): None,
     (_C.CANCELLED, CollectionCommand.RECEIVE): None,

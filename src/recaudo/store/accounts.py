@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from recaudo.domain.model import Account
+from recaudo.domain.rounding import Rounding
 from recaudo.store.database import Connection
 from recaudo.store.door import TakenError
 from recaudo.store.rows import Record
@@ -195,7 +196,11 @@ async def accounts_exist(connection: Connection) -> bool:
 
 def account_of(record: Record) -> Account:
     """An account with its settings laid over the defaults."""
-    settings = {name: value for name, value in record["settings"].items() if name in _SETTINGS}
+    settings = {
+        name: msgspec.convert(value, _OBJECTS[name]) if name in _OBJECTS else value
+        for name, value in record["settings"].items()
+        if name in _SETTINGS
+    }
     return Account(
         id=record["id"],
         merchant_id=record["merchant_id"],
@@ -210,3 +215,8 @@ def account_of(record: Record) -> Account:
 
 _FIXED = {"id", "merchant_id", "is_test", "active", "clock_shift", "merchant_slug", "merchant_name"}
 _SETTINGS = set(Account.__struct_fields__) - _FIXED
+_OBJECTS: Mapping[str, Any] = {
+    "tax_rounding": Rounding,
+    "retention_rounding": Rounding,
+    "default_collection_rule": UUID | None,
+}

@@ -16,6 +16,7 @@ import msgspec
 from recaudo.domain.changes import Change
 from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt, Transfer
 from recaudo.store import rows
+from recaudo.store.catalogue import mark_used
 from recaudo.store.database import Connection, RawJson, StaleVersionError
 
 
@@ -47,6 +48,13 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Uses(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices and retentions that no invoice used before: what they charge by no longer changes."""
+
+    price_ids: Sequence[UUID] = ()
+    retention_ids: Sequence[UUID] = ()
+
+
 class Creation(msgspec.Struct, frozen=True, kw_only=True):
     """A new invoice and all that is written with it."""
 
@@ -54,6 +62,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     clock_shift: timedelta
     customer: Customer | None
     remembered: Remembered | None
+    uses: Uses | None = None
 
 
 class TakenError(Exception):
@@ -156,6 +165,15 @@ async def create_many(connection: Connection, creations: Sequence[Creation]) -> 
     Rows go in the order of their unique keys, so that two processes that write the same keys wait for each other
     instead of deadlocking. Raises TakenError when an idempotency key or an (origin, origin_id) was taken in between.
     """
+    if not any(c.uses for c in creations):
+        await _create_many(connection, creations)
+        return
+    async with connection.transaction():
+        await _mark_used(connection, creations)
+        await _create_many(connection, creations)
+
+
+async def _create_many(connection: Connection, creations: Sequence[Creation]) -> None:
     changes = [c.change for c in creations]
     try:
         await connection.execute(
@@ -173,6 +191,21 @@ async def create_many(connection: Connection, creations: Sequence[Creation]) -> 
         raise TakenError(str(error)) from error
 
 
+async def _mark_used(connection: Connection, creations: Sequence[Creation]) -> None:
+    """Accounts in order, as rows within an account are: two batches that wait for each other would deadlock."""
+    try:
+        for creation in sorted(creations, key=lambda c: c.change.invoice.account_id):
+            if creation.uses is not None:
+                await _mark(connection, creation.change, creation.uses)
+    except asyncpg.DeadlockDetectedError as error:
+        raise TakenError(str(error)) from error
+
+
+async def _mark(connection: Connection, change: Change, uses: Uses) -> None:
+    invoice = change.invoice
+    await mark_used(connection, invoice.account_id, uses.price_ids, uses.retention_ids, invoice.updated_at)
+
+
 async def save(
     connection: Connection,
     change: Change,
@@ -181,6 +214,7 @@ async def save(
     remembered: Remembered | None = None,
     notices: Iterable[Notice] = (),
     customer: Customer | None = None,
+    uses: Uses | None = None,
 ) -> None:
     """Write the change of an existing invoice.
 
@@ -189,6 +223,8 @@ async def save(
     once the caller's transaction ends.
     """
     try:
+        if uses is not None:
+            await _mark(connection, change, uses)
         saved = await connection.fetchval(
             _SAVE,
             [rows.invoice_row(change.invoice)],

@@ -145,7 +145,8 @@ def receipt_of(record: Record) -> Receipt:
 def customer_of(record: Record) -> Customer:
     """The customer in a row."""
     values = {name: record[name] for name in _CUSTOMER_FIELDS}
-    return Customer(**{**values, "emails": tuple(values["emails"])})
+    values["emails"] = tuple(values["emails"])
+    return Customer(**values)
 
 
 def _real(instant: datetime | None, clock_shift: timedelta) -> datetime | None:

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.model import Collection, Customer, Invoice
+from recaudo.domain.model import Collection, Customer, Invoice, by_due_day
 from recaudo.domain.states import CollectionState
 from recaudo.store import rows
 from recaudo.store.customers import find_customers
 from recaudo.store.database import Connection
-from recaudo.store.lists import CursorPage, CursorRequest
+from recaudo.store.lists import CursorPage, CursorRequest, UnknownCursorError
 from recaudo.store.views import CollectionView, view_collections
 
 _GONE = (CollectionState.CANCELLED, CollectionState.EXPIRED, CollectionState.VOID)
@@ -26,13 +26,57 @@ class WholeInvoice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def standing(self) -> list[Collection]:
-        """Those that were not taken back, and those that were and had received money."""
-        return [c for c in self.collections if c.state not in _GONE or c.received_minor > 0]
+        """Those that were not taken back, and those that were and whose money still counts."""
+        return [c for c in self.collections if c.state not in _GONE or c.received_minor > c.overpaid_minor]
 
     @property
     def shown(self) -> Collection:
         """The collection that is paid next, else the one that was shown last."""
         return next(c for c in self.collections if c.id == self.invoice.collection_id)
+
+
+async def find_invoice_id(connection: Connection, account_id: UUID, known_as: UUID) -> UUID | None:
+    """The invoice that an id stands for: its own, or that of one of its collections (Treli spec 6.9)."""
+    found: UUID | None = await connection.fetchval(
+        """
+        SELECT id FROM invoice WHERE account_id = $1 AND id = $2 AND kind = 'invoice'
+        UNION ALL
+        SELECT i.id FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id
+        WHERE c.account_id = $1 AND c.id = $2 AND i.kind = 'invoice'
+        """,
+        account_id,
+        known_as,
+    )
+    return found
+
+
+async def find_collection_id(connection: Connection, account_id: UUID, known_as: UUID) -> UUID | None:
+    """The collection that an id stands for: its own, or that of an invoice, which is the one it shows (6.9)."""
+    found: UUID | None = await connection.fetchval(
+        """
+        SELECT id FROM collection WHERE account_id = $1 AND id = $2
+        UNION ALL
+        SELECT collection_id FROM invoice WHERE account_id = $1 AND id = $2 AND kind = 'invoice'
+        """,
+        account_id,
+        known_as,
+    )
+    return found
+
+
+async def find_invoice_ids(connection: Connection, account_id: UUID, known_as: Sequence[UUID]) -> dict[UUID, UUID]:
+    """The same for several, by the id that was asked for."""
+    records = await connection.fetch(
+        """
+        SELECT id AS asked, id FROM invoice WHERE account_id = $1 AND id = ANY ($2::uuid[]) AND kind = 'invoice'
+        UNION ALL
+        SELECT c.id, i.id FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id
+        WHERE c.account_id = $1 AND c.id = ANY ($2::uuid[]) AND i.kind = 'invoice'
+        """,
+        account_id,
+        list(known_as),
+    )
+    return {r["asked"]: r["id"] for r in records}
 
 
 async def whole_invoice(connection: Connection, account_id: UUID, invoice_id: UUID) -> WholeInvoice | None:
@@ -64,11 +108,6 @@ async def whole_invoices(connection: Connection, account_id: UUID, ids: Sequence
     ]
 
 
-def by_due_day(collection: Collection) -> tuple[date, int, UUID]:
-    """Oldest due first, then as they were made."""
-    return collection.due_on or date.max, collection.ordinal, collection.id
-
-
 async def _collections_of(
     connection: Connection, account_id: UUID, invoice_ids: Sequence[UUID]
 ) -> dict[UUID, list[Collection]]:
@@ -97,12 +136,15 @@ INVOICE_FILTERS = {
     "customer": "i.customer_id = ANY ({}::uuid[])",
     "invoice_number": "i.origin_id = ANY ({}::text[])",
     "status": f"""(CASE i.state WHEN 'void' THEN 'voided' WHEN 'uncollectible' THEN 'uncollectible'
-        WHEN 'paid' THEN 'paid' ELSE CASE WHEN {_OVERDUE} THEN 'overdue' ELSE 'pending' END END) = ANY ({{}}::text[])""",
+        WHEN 'paid' THEN 'paid' ELSE CASE WHEN {_OVERDUE} THEN 'overdue' ELSE 'pending' END END)
+        = ANY ({{}}::text[])""",
 }
 
 COLLECTION_FILTERS = {
     "customer": "i.customer_id = ANY ({}::uuid[])",
-    "invoice": "i.id = ANY ({}::uuid[]) AND i.kind = 'invoice'",
+    # Either id of an invoice (Treli spec 6.9).
+    "invoice": """i.kind = 'invoice' AND (i.id = ANY ({}::uuid[]) OR i.id IN (
+        SELECT k.invoice_id FROM collection k WHERE k.account_id = i.account_id AND k.id = ANY ({}::uuid[])))""",
     "invoice_number": "i.origin_id = ANY ({}::text[])",
     "type": "(CASE i.kind WHEN 'invoice' THEN 'invoice' ELSE 'one_time' END) = ANY ({}::text[])",
     "status": """(CASE c.state WHEN 'void' THEN 'voided' WHEN 'cancelled' THEN 'voided' WHEN 'expired' THEN 'voided'
@@ -116,7 +158,8 @@ Filters = Mapping[str, Sequence[object]]
 async def page_of_invoices(
     connection: Connection, account_id: UUID, wanted: CursorRequest, filters: Filters, *, today: date
 ) -> CursorPage[WholeInvoice]:
-    """One page of invoices, whoever made them, newest first."""
+    """One page of invoices, whoever made them, newest first. Raises UnknownCursorError."""
+    await _check_cursor(connection, "invoice", "kind = 'invoice'", account_id, wanted)
     ids = await _ids(
         connection,
         "SELECT i.id FROM invoice i WHERE i.account_id = $1 AND i.kind = 'invoice'",
@@ -135,7 +178,8 @@ async def page_of_invoices(
 async def page_of_collections(
     connection: Connection, account_id: UUID, wanted: CursorRequest, filters: Filters, *, today: date
 ) -> CursorPage[CollectionView]:
-    """One page of collections, of invoices and alone, newest first."""
+    """One page of collections, of invoices and alone, newest first. Raises UnknownCursorError."""
+    await _check_cursor(connection, "collection", "true", account_id, wanted)
     ids = await _ids(
         connection,
         "SELECT c.id FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
@@ -149,6 +193,20 @@ async def page_of_collections(
     )
     views = {v.collection.id: v for v in await view_collections(connection, account_id, ids[: wanted.limit])}
     return CursorPage([views[i] for i in ids[: wanted.limit]], has_more=len(ids) > wanted.limit)
+
+
+async def _check_cursor(
+    connection: Connection, table: str, where: str, account_id: UUID, wanted: CursorRequest
+) -> None:
+    """Rows that no longer fit the filters are cursors all the same; those of another list are none."""
+    if wanted.after is None:
+        return
+    if not await connection.fetchval(
+        f"SELECT EXISTS (SELECT 1 FROM {table} WHERE account_id = $1 AND id = $2 AND {where})",  # noqa: S608 - our own names
+        account_id,
+        wanted.after,
+    ):
+        raise UnknownCursorError(str(wanted.after))
 
 
 async def _ids(

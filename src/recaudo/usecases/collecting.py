@@ -13,18 +13,27 @@ import msgspec
 
 from recaudo.domain import collecting
 from recaudo.domain.allocating import Debt, allocate, oldest_first
-from recaudo.domain.billing import AppliedDiscount, Terms, apply_discounts
+from recaudo.domain.billing import AppliedDiscount, Bill, Terms, apply_discounts
 from recaudo.domain.changes import Change, Moment
 from recaudo.domain.closing import withdraw
 from recaudo.domain.collecting import Rest, Share
-from recaudo.domain.model import Account, Case, Collection, ReceiptKind
+from recaudo.domain.model import Account, Case, Collection, InvoiceKind, ReceiptKind, by_due_day
 from recaudo.domain.pricing import DiscountsTooLargeError
 from recaudo.domain.receiving import Arrival
-from recaudo.domain.states import InvoiceCommand, InvoiceState, Refusal, RefusedError, allow_invoice
+from recaudo.domain.rounding import TO_THE_CURRENCY, percent_minor
+from recaudo.domain.states import (
+    CollectionState,
+    InvoiceCommand,
+    InvoiceState,
+    Refusal,
+    RefusedError,
+    allow_invoice,
+)
 from recaudo.store import cases, door, idempotency
 from recaudo.store.database import Connection
+from recaudo.store.door import Uses
 from recaudo.usecases.collections import invoice_of
-from recaudo.usecases.core import Core, Done, NotFoundError, Once, Respond, change_invoice, repeated, replay
+from recaudo.usecases.core import Also, Core, Done, NotFoundError, Once, Respond, change_invoice, repeated, replay
 
 
 class OutsideMoney(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,18 +63,22 @@ async def pay_invoice(
 
     def decide(case: Case, moment: Moment) -> Change:
         allow_invoice(case.invoice.state, InvoiceCommand.REGISTER)
-        amount_minor = case.invoice.balance_minor if money.amount_minor is None else money.amount_minor
-        return collecting.register(case, shares_of(case, amount_minor), money.arrival, moment)
+        balance_minor = case.invoice.balance_minor
+        amount_minor = balance_minor if money.amount_minor is None else money.amount_minor
+        if amount_minor > balance_minor:
+            raise RefusedError(Refusal.AMOUNT_ABOVE_BALANCE)
+        allocation = allocate(amount_minor, _debts_of(case))
+        shares = [Share(s.id, s.amount_minor) for s in allocation.shares]
+        # The rest is owed and no collection asks for it, because another dialect cancelled the one that did.
+        return collecting.register(case, shares, money.arrival, moment, rest_minor=allocation.rest_minor)
 
     return await change_invoice(core, account, invoice_id, decide, respond, once=once)
 
 
-def shares_of(case: Case, amount_minor: int) -> list[Share]:
-    """How a sum is spread over what an invoice asks for. Raises RefusedError when it is more than that."""
-    allocation = allocate(amount_minor, [Debt(c.id, c.due_on, c.due_minor) for c in case.live])
-    if allocation.rest_minor:
-        raise RefusedError(Refusal.AMOUNT_ABOVE_BALANCE)
-    return [Share(s.id, s.amount_minor) for s in allocation.shares if s.amount_minor]
+def _debts_of(case: Case) -> list[Debt]:
+    """What an invoice asks for, oldest due first, and after that what was given up."""
+    given_up = sorted((c for c in case.collections if c.state is CollectionState.UNCOLLECTIBLE), key=by_due_day)
+    return [Debt(c.id, c.due_on, c.due_minor) for c in (*case.live, *given_up)]
 
 
 async def pay_collection(
@@ -119,9 +132,13 @@ async def void_invoice(
     core: Core, account: Account, invoice_id: UUID, reason: str, respond: Respond, *, once: Once | None
 ) -> Done:
     """Take an invoice back; what was received becomes credit (9.3)."""
-    return await change_invoice(
-        core, account, invoice_id, lambda case, moment: withdraw(case, moment, reason=reason), respond, once=once
-    )
+
+    def decide(case: Case, moment: Moment) -> Change:
+        # One that was paid outside is paid here, though it was withdrawn elsewhere.
+        allow_invoice(case.invoice.state, InvoiceCommand.REGISTER)
+        return withdraw(case, moment, reason=reason)
+
+    return await change_invoice(core, account, invoice_id, decide, respond, once=once)
 
 
 async def void_collection(
@@ -184,11 +201,10 @@ async def add_discounts(
     """Add discounts to those present (10.8)."""
 
     def decide(case: Case, moment: Moment) -> Change:
-        new = [
-            AppliedDiscount(id=moment.new_id(), amount_minor=d.amount_minor or 0, percent=d.percent, code=d.code)
-            for d in added
-        ]
-        return _discounted(case, collection_id, lambda present: [*present, *new], moment)
+        collection = case.collection(collection_id)
+        base_minor = _base_minor(collection)
+        new = worked_out(added, base_minor, currency=collection.currency, new_id=moment.new_id)
+        return _discounted(case, collection, [*(collection.terms or Terms()).discounts, *new], moment)
 
     return await _change(core, account, collection_id, decide, respond, once=once)
 
@@ -198,42 +214,87 @@ async def remove_discount(
 ) -> Done:
     """Take a discount away again (10.8). NotFoundError when the collection has no such discount."""
 
-    def without(present: Sequence[AppliedDiscount]) -> Sequence[AppliedDiscount]:
+    def decide(case: Case, moment: Moment) -> Change:
+        collection = case.collection(collection_id)
+        present = (collection.terms or Terms()).discounts
         kept = [d for d in present if d.id != discount_id]
         if len(kept) == len(present):
             raise NotFoundError
-        return kept
+        return _discounted(case, collection, kept, moment)
 
-    return await _change(
-        core,
-        account,
-        collection_id,
-        lambda case, moment: _discounted(case, collection_id, without, moment),
-        respond,
-        once=once,
+    return await _change(core, account, collection_id, decide, respond, once=once)
+
+
+def worked_out(
+    added: Sequence[NewDiscount], base_minor: int, *, currency: str, new_id: Callable[[], UUID]
+) -> list[AppliedDiscount]:
+    """Discounts with their amounts: a percent is of what is asked for before discounts."""
+    return [
+        AppliedDiscount(
+            id=new_id(),
+            amount_minor=(d.amount_minor or 0)
+            if d.percent is None
+            else percent_minor(base_minor, d.percent, currency=currency, rounding=TO_THE_CURRENCY),
+            percent=d.percent,
+            code=d.code,
+        )
+        for d in added
+    ]
+
+
+def _base_minor(collection: Collection) -> int:
+    """What a collection asks for before discounts, now: late money may have lowered what it asked for at first."""
+    return (collection.amount_minor or 0) + sum(d.amount_minor for d in (collection.terms or Terms()).discounts)
+
+
+def _discounted(case: Case, collection: Collection, discounts: Sequence[AppliedDiscount], moment: Moment) -> Change:
+    """The amount less these discounts. Those that stay keep the amount that they had."""
+    base_minor = _base_minor(collection)
+    terms = msgspec.structs.replace(collection.terms or Terms(), base_minor=base_minor, discounts=tuple(discounts))
+    total_minor = base_minor - sum(d.amount_minor for d in discounts)
+    return collecting.change_total(case, collection.id, total_minor, terms, moment)
+
+
+async def change_items(
+    core: Core,
+    account: Account,
+    collection_id: UUID,
+    bill: Bill,
+    respond: Respond,
+    *,
+    once: Once | None,
+    uses: Uses | None = None,
+) -> Done:
+    """Charge for other items through a stand-alone request; its discounts are worked out anew (10.7).
+
+    Raises NotEditableError for the collection of an invoice.
+    """
+
+    def decide(case: Case, moment: Moment) -> Change:
+        if case.invoice.kind is not InvoiceKind.REQUEST:
+            raise NotEditableError
+        collection = case.collection(collection_id)
+        terms = collection.terms or Terms()
+        try:
+            terms, total_minor = apply_discounts(
+                terms,
+                bill.total_minor,
+                terms.discounts,
+                currency=collection.currency,
+                received_minor=collection.received_minor,
+            )
+        except DiscountsTooLargeError as error:
+            raise RefusedError(Refusal.AMOUNT_BELOW_RECEIVED) from error
+        return collecting.change_total(case, collection_id, total_minor, terms, moment, bill=bill)
+
+    invoice_id = await invoice_of(core, account, collection_id)
+    return await change_invoice(
+        core, account, invoice_id, decide, respond, once=once, about=collection_id, also=Also(uses=uses)
     )
 
 
-def _discounted(
-    case: Case,
-    collection_id: UUID,
-    choose: Callable[[Sequence[AppliedDiscount]], Sequence[AppliedDiscount]],
-    moment: Moment,
-) -> Change:
-    collection = case.collection(collection_id)
-    terms = collection.terms or Terms()
-    base_minor = terms.base_minor if terms.base_minor is not None else collection.amount_minor or 0
-    try:
-        terms, total_minor = apply_discounts(
-            terms,
-            base_minor,
-            choose(terms.discounts),
-            currency=collection.currency,
-            received_minor=collection.received_minor,
-        )
-    except DiscountsTooLargeError as error:
-        raise RefusedError(Refusal.AMOUNT_BELOW_RECEIVED) from error
-    return collecting.change_total(case, collection_id, total_minor, terms, moment)
+class NotEditableError(Exception):
+    """The items are those of an invoice, which never change."""
 
 
 async def _change(
@@ -293,16 +354,16 @@ async def _pay_many(
 ) -> Done:
     moment = core.moment(account)
     found = await _lock_all(connection, account, command)
-    debts = [Debt(c.id, c.due_on, c.due_minor) for case in found for c in case.live]
+    debts = [debt for case in found for debt in _debts_of(case)]
     if command.invoice_ids is None:
         debts = list(oldest_first(debts))
     allocation = allocate(command.amount_minor, debts)
     if allocation.rest_minor and not (command.keep_rest_as_credit and found):
         raise RefusedError(Refusal.AMOUNT_ABOVE_BALANCE)
-    shares = [Share(s.id, s.amount_minor) for s in allocation.shares if s.amount_minor]
+    shares = [Share(s.id, s.amount_minor) for s in allocation.shares]
     changes: list[Change] = []
     for index, case in enumerate(found):
-        own = [s for s in shares if any(c.id == s.collection_id for c in case.live)]
+        own = [s for s in shares if any(c.id == s.collection_id for c in case.collections)]
         rest_minor = allocation.rest_minor if index == len(found) - 1 else 0
         if not own and not rest_minor:
             continue

@@ -1,16 +1,27 @@
 """Collections on their own: cancelling one, sending its link again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
+
+import msgspec
 
 from recaudo.domain import closing
 from recaudo.domain.changes import Moment
 from recaudo.domain.model import Account, Collection, Invoice
 from recaudo.domain.states import CollectionCommand, Refusal, RefusedError, allow_collection
 from recaudo.store import cases, door
-from recaudo.store.door import TakenError
 from recaudo.store.views import CollectionView, view_collection
-from recaudo.usecases.core import Core, Done, NotFoundError, Once, Respond, change_invoice, replay_if_known
+from recaudo.usecases.core import (
+    Core,
+    Done,
+    NotFoundError,
+    Once,
+    Respond,
+    change_invoice,
+    repeated,
+    replay_if_known,
+)
 
 
 async def cancel(core: Core, account: Account, collection_id: UUID, respond: Respond, *, once: Once | None) -> Done:
@@ -44,18 +55,44 @@ async def remind(
     `template` is called once the collection is found. Raises NotFoundError, KeyReusedError, RefusedError and
     whatever `template` raises.
     """
-    try:
-        return await _remind_once(core, account, collection_id, template, respond, once=once)
-    except TakenError:
-        # Another request with this key was faster: now its answer is there.
-        return await _remind_once(core, account, collection_id, template, respond, once=once)
+
+    def message(view: CollectionView) -> Message:
+        template_id = template()
+        check_reminder(view.invoice, view.collection)
+        addresses = [("phone", view.invoice.phone), ("email", view.invoice.email)]
+        return Message([(channel, address) for channel, address in addresses if address is not None], template_id)
+
+    return await send(core, account, collection_id, message, respond, once=once)
 
 
-async def _remind_once(
+class Message(msgspec.Struct, frozen=True):
+    """To whom a notice goes, each a channel (phone, email) and an address, and in which words."""
+
+    receivers: Sequence[tuple[str, str]]
+    template_id: str | None = None
+
+
+async def send(
     core: Core,
     account: Account,
     collection_id: UUID,
-    template: Callable[[], str | None],
+    message: Callable[[CollectionView], Message],
+    respond: Callable[[CollectionView], bytes],
+    *,
+    once: Once | None,
+) -> Done:
+    """Queue a notice with the link (Treli spec 10.3). No state changes and no event is raised.
+
+    `message` is called with the collection and says to whom, or raises. Raises NotFoundError and KeyReusedError.
+    """
+    return await repeated(partial(_send_once, core, account, collection_id, message, respond, once=once))
+
+
+async def _send_once(
+    core: Core,
+    account: Account,
+    collection_id: UUID,
+    message: Callable[[CollectionView], Message],
     respond: Callable[[CollectionView], bytes],
     *,
     once: Once | None,
@@ -67,12 +104,11 @@ async def _remind_once(
         view = await view_collection(connection, account.id, collection_id)
         if view is None:
             raise NotFoundError
-        template_id = template()
-        check_reminder(view.invoice, view.collection)
+        said = message(view)
         moment = core.moment(account)
         answer = respond(view)
         remembered = None if once is None else once.remembered(account, 200, answer, moment.now)
-        await door.remember(connection, remembered, notices=_notices(view, moment, template_id))
+        await door.remember(connection, remembered, notices=_notices(view, moment, said))
     return Done(status=200, answer=answer)
 
 
@@ -92,8 +128,7 @@ async def invoice_of(core: Core, account: Account, collection_id: UUID) -> UUID:
     return collection.invoice_id
 
 
-def _notices(view: CollectionView, moment: Moment, template_id: str | None) -> list[door.Notice]:
-    addresses = {"phone": view.invoice.phone, "email": view.invoice.email}
+def _notices(view: CollectionView, moment: Moment, message: Message) -> list[door.Notice]:
     return [
         door.Notice(
             account_id=view.invoice.account_id,
@@ -103,9 +138,8 @@ def _notices(view: CollectionView, moment: Moment, template_id: str | None) -> l
             kind="reminder",
             channel=channel,
             address=address,
-            template_id=template_id,
+            template_id=message.template_id,
             at=moment.now,
         )
-        for channel, address in addresses.items()
-        if address is not None
+        for channel, address in message.receivers
     ]

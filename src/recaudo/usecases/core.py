@@ -14,7 +14,7 @@ from recaudo.domain.changes import Change, Moment
 from recaudo.domain.model import Account, Case, Customer, Invoice
 from recaudo.store import cases, door, idempotency
 from recaudo.store.database import Connection, Database, StaleVersionError
-from recaudo.store.door import Remembered, TakenError
+from recaudo.store.door import Remembered, TakenError, Uses
 from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
 from recaudo.usecases.ports import Clock, Gateway, Ids, WebhookDialect
@@ -118,7 +118,13 @@ class OriginTakenError(Exception):
 
 Decision = Callable[[Case, Moment], Change]
 Respond = Callable[[Change], tuple[int, bytes]]
-NewCustomer = Callable[[Change], Customer | None]
+
+
+class Also(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written with a change: whom it makes, what it refers to for the first time."""
+
+    customer: Callable[[Change], Customer | None] | None = None
+    uses: Uses | None = None
 
 
 def replay(once: Once, known: idempotency.Known) -> Done:
@@ -146,15 +152,15 @@ async def change_invoice(
     *,
     once: Once | None = None,
     about: UUID | None = None,
-    customer: NewCustomer | None = None,
+    also: Also | None = None,
 ) -> Done:
     """Lock an invoice, decide on what it is now, save the change and the answer in one commit.
 
-    `about` is a collection that must be part of the case; `customer` says whom the change makes. Raises
-    NotFoundError, KeyReusedError, whatever `decide` raises, and LockTimeoutError when the invoice stays locked.
+    `about` is a collection that must be part of the case; `also` is what is written besides. Raises NotFoundError,
+    KeyReusedError, whatever `decide` raises, and LockTimeoutError when the invoice stays locked.
     """
     return await repeated(
-        partial(_change_once, core, account, invoice_id, decide, respond, once=once, about=about, customer=customer)
+        partial(_change_once, core, account, invoice_id, decide, respond, once=once, about=about, also=also or Also())
     )
 
 
@@ -183,7 +189,7 @@ async def _change_once(
     *,
     once: Once | None,
     about: UUID | None,
-    customer: NewCustomer | None,
+    also: Also,
 ) -> Done:
     async with core.locked(account, invoice_id) as (connection, invoice):
         known = await _find_known(connection, account, once)
@@ -201,7 +207,8 @@ async def _change_once(
             change,
             clock_shift=account.clock_shift,
             remembered=remembered,
-            customer=None if customer is None else customer(change),
+            customer=None if also.customer is None else also.customer(change),
+            uses=also.uses,
         )
     return Done(status=status, answer=answer)
 

@@ -15,9 +15,19 @@ from recaudo.domain.model import Account, Case, Customer, Invoice, InvoiceKind
 from recaudo.domain.opening import Asking, open_invoice
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import InvoiceState
-from recaudo.store.door import Creation, TakenError
+from recaudo.store.door import Creation, TakenError, Uses
 from recaudo.store.writer import Created, OriginKey, OriginTaken, Replayed, find_origins, origin_key
-from recaudo.usecases.core import Core, Done, NotFoundError, Once, OriginTakenError, Respond, change_invoice, replay
+from recaudo.usecases.core import (
+    Also,
+    Core,
+    Done,
+    NotFoundError,
+    Once,
+    OriginTakenError,
+    Respond,
+    change_invoice,
+    replay,
+)
 
 
 class OpenInvoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +57,8 @@ class OpenInvoice(msgspec.Struct, frozen=True, kw_only=True):
     plan: Sequence[Asking] | None = None  # None: one collection for all of it
     rule_id: UUID | None = None
     document_id: UUID | None = None
+    unique_origin: bool = False  # True: no other living one has its origin_id, whatever the account's setting says
+    uses: Uses | None = None
 
 
 async def create(core: Core, account: Account, command: OpenInvoice, respond: Respond, *, once: Once | None) -> Done:
@@ -64,6 +76,7 @@ async def create(core: Core, account: Account, command: OpenInvoice, respond: Re
             clock_shift=account.clock_shift,
             customer=_reference_customer(command, change.invoice),
             remembered=None if once is None else once.remembered(account, status, answer, moment.now),
+            uses=command.uses,
         )
     )
     match outcome:
@@ -108,7 +121,8 @@ async def change(
         return _customer(invoice)
 
     try:
-        return await change_invoice(core, account, invoice_id, decide, respond, once=once, customer=new_customer)
+        also = Also(customer=new_customer)
+        return await change_invoice(core, account, invoice_id, decide, respond, once=once, also=also)
     except TakenError as error:
         if wanted is None:
             raise
@@ -183,7 +197,7 @@ def _invoice(account: Account, command: OpenInvoice, moment: Moment) -> Invoice:
         reference=command.reference,
         origin=command.origin,
         origin_id=command.origin_id,
-        origin_bound=_bound(account, command.origin_id) if is_invoice else None,
+        origin_bound=_bound(account, command.origin_id, always=command.unique_origin) if is_invoice else None,
         customer_id=customer_id,
         phone=command.phone,
         email=command.email,
@@ -203,9 +217,9 @@ def _invoice(account: Account, command: OpenInvoice, moment: Moment) -> Invoice:
     )
 
 
-def _bound(account: Account, origin_id: str | None) -> bool | None:
+def _bound(account: Account, origin_id: str | None, *, always: bool = False) -> bool | None:
     """Whether no other living invoice may have the same origin and origin_id."""
-    return None if origin_id is None or account.allow_duplicate_origin else True
+    return None if origin_id is None or (account.allow_duplicate_origin and not always) else True
 
 
 def _reference_customer(command: OpenInvoice, invoice: Invoice) -> Customer | None:

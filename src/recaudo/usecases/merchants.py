@@ -16,8 +16,8 @@ from recaudo.usecases.core import Core, NotFoundError, repeated
 SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]")
 # First parts of our own addresses: no merchant's portal may take one.
 SLUGS_RESERVED = frozenset(
-    {"v1", "v2", "onepay", "treli", "recaudo", "payment", "health", "metrics", "static", "docs", "api", "admin",
-     "dashboard", "login", "files", "notices", "webhooks", "gateways", "return", "robots", "favicon"}
+    {"v1", "v2", "onepay", "treli", "recaudo", "payment", "document", "health", "metrics", "static", "docs", "api",
+     "admin", "dashboard", "login", "files", "notices", "webhooks", "gateways", "return", "robots", "favicon"}
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 GET, POST /payment/{id}     one request to pay
 GET, POST /{slug}[/test]    a merchant's portal, of its live or its test account
+GET /document/{token}       the document of an invoice
 GET /_static/{name}         styles, script and icon
 """
 
@@ -25,6 +26,7 @@ from recaudo.edge.observe import Observer
 from recaudo.store.accounts import Merchant
 from recaudo.store.database import DatabaseAwayError, LockTimeoutError, StaleVersionError
 from recaudo.store.writer import QueueFullError
+from recaudo.usecases import documents
 from recaudo.usecases.core import Core
 from recaudo.web import limits, payer, paying, portal
 from recaudo.web.front import Front
@@ -47,7 +49,16 @@ FORM_BYTES_MAX = 64 * 1024
 
 # Written in full only: Python would also read braces, a `urn:` and no hyphens, and one page needs one address.
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 _SLUG = re.compile(r"[a-z0-9-]{3,50}")
+
+# A stranger's document: whatever it holds, it runs nothing here and is nothing but a PDF.
+DOCUMENT_HEADERS = {
+    "Content-Disposition": 'inline; filename="factura.pdf"',
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, max-age=3600",
+}
 
 # Faults that pass by themselves: the same request succeeds a little later.
 _PASSING = (DatabaseAwayError, LockTimeoutError, QueueFullError, StaleVersionError)
@@ -156,6 +167,18 @@ async def search_portal(request: Req, state: State) -> Response[str]:
     return _html(render_portal(portal.page(account, merchant, visitor, query=query, rows=rows)))
 
 
+@get("/document/{token:str}", exclude_from_csrf=True)
+async def show_document(request: Req, state: State) -> Response[bytes]:
+    """The PDF of an invoice, to whoever has its link (Treli specification, 9.1)."""
+    site: Site = state.site
+    site.limit(request, limits.VIEWS)
+    token: str = request.path_params["token"]
+    found = await documents.content(site.core, token) if _TOKEN.fullmatch(token) else None
+    if found is None:
+        raise NotFoundException
+    return Response(found, media_type="application/pdf", headers=DOCUMENT_HEADERS)
+
+
 @get(STATIC_PREFIX + "{name:str}", exclude_from_csrf=True)
 async def static_file(request: Req) -> Response[bytes]:
     """Styles, script and icon, under names that change with their content."""
@@ -189,7 +212,7 @@ def make_site(
     tokens = token_config(secret_key, is_https=is_https)
     site = Site(core, observer=observer, limiter=limiter, base_url=base_url, tokens=tokens, proxy_hops=proxy_hops)
     pages: Any = Litestar(
-        [show_payment, pay, show_portal, search_portal, static_file, robots, favicon],
+        [show_payment, pay, show_document, show_portal, search_portal, static_file, robots, favicon],
         state=State({"site": site}),
         middleware=[DefineMiddleware(FormGuard, config=tokens, public_host=urlsplit(base_url).netloc)],
         request_max_body_size=FORM_BYTES_MAX,

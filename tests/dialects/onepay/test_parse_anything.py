@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from recaudo.dialects.onepay import parse
-from recaudo.edge.contacts import is_phone
 from recaudo.dialects.onepay.parse import InvalidError, InvalidQueryError
 from recaudo.edge.bodies import decode_object
+from recaudo.edge.contacts import is_phone
 from tests.dialects.onepay.parsing import CUSTOMER, CUSTOMER_ID, INVOICE, LIVE, NOW, PAYMENT, TEST, TODAY, stored
 
 PARSERS: dict[str, Callable[[dict[str, Any]], object]] = {

@@ -87,8 +87,16 @@ _TOLD = {
     "collection.overpaid": "payment.overpaid",
     "attempt.failed": "payment.rejected",
 }
-# Events of attempts that only wait are not told, nor is what stands behind a stand-alone payment.
-_UNTOLD = {"attempt.started", "attempt.processing", "attempt.unknown", "attempt.succeeded"}
+# Events of attempts that only wait, and of due days, are not told, nor is what stands behind a stand-alone payment.
+_UNTOLD = {
+    "attempt.started",
+    "attempt.processing",
+    "attempt.unknown",
+    "attempt.succeeded",
+    "collection.overdue",
+    "collection.changed",
+    "collection.uncollectible",
+}
 
 
 def refusal(

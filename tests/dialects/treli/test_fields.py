@@ -54,8 +54,25 @@ def test_money_comes_in_as_text_or_as_a_number(sent: Any, currency: str, minor: 
 
 @pytest.mark.parametrize(
     "sent",
-    ["string", "", " 20000", "20000 ", "-1", "+1", "1e3", "20.000,00", "20,000.00", "1_000", ".5", "5.", "٣", "NaN"]
-    + ["Infinity", "0x10", -1, Decimal("-0.5"), True, None, [], {}, ["1"]],
+    [
+        *[
+            "string",
+            "",
+            " 20000",
+            "20000 ",
+            "-1",
+            "+1",
+            "1e3",
+            "20.000,00",
+            "20,000.00",
+            "1_000",
+            ".5",
+            "5.",
+            "٣",
+            "NaN",
+        ],
+        *["Infinity", "0x10", -1, Decimal("-0.5"), True, None, [], {}, ["1"]],
+    ],
 )
 def test_money_is_nothing_else(sent: Any) -> None:
     assert read(AMOUNT, sent) == ["El valor debe ser un número decimal positivo."]
@@ -96,8 +113,10 @@ def test_money_goes_out_with_exactly_the_currencys_decimals(minor: int, currency
 
 @pytest.mark.parametrize(
     ("sent", "shown"),
-    [("19", "19"), ("19.00", "19"), ("0.966", "0.966"), ("2.50", "2.5"), (19, "19"), ("0", "0"), ("100", "100")]
-    + [("0.0001", "0.0001"), (Decimal("2.5"), "2.5")],
+    [
+        *[("19", "19"), ("19.00", "19"), ("0.966", "0.966"), ("2.50", "2.5"), (19, "19"), ("0", "0"), ("100", "100")],
+        *[("0.0001", "0.0001"), (Decimal("2.5"), "2.5")],
+    ],
 )
 def test_percentages_lose_their_trailing_zeros(sent: Any, shown: str) -> None:
     assert render.number(read(fields.percentage(above_zero=False, decimals_max=4), sent)) == shown
@@ -125,8 +144,10 @@ def test_dates_come_in_in_three_forms(sent: str, instant: str) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    ["2024-02-30", "15/11/2024", "2024-11-15T16:44:50", "20241115", "2024-11-15 16:44", "hoy", "", 20241115, None]
-    + ["0001-01-01T00:00:00+05:00", "2024-11-15 25:00:00", "2024-W01-1"],
+    [
+        *["2024-02-30", "15/11/2024", "2024-11-15T16:44:50", "20241115", "2024-11-15 16:44", "hoy", "", 20241115, None],
+        *["0001-01-01T00:00:00+05:00", "2024-11-15 25:00:00", "2024-W01-1"],
+    ],
 )
 def test_dates_are_nothing_else(sent: Any) -> None:
     assert read(fields.instant, sent) == [fields.DATE_MESSAGE]

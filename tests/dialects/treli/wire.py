@@ -10,6 +10,11 @@ from typing import Any
 
 from tests.world import Answer, Client
 
+
+def _names(text: str) -> list[str]:
+    return text.split()
+
+
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "treli"
 
 # Section 3.
@@ -32,24 +37,24 @@ ROWS = {
 }
 
 # Section 6.
-CUSTOMER = (
+CUSTOMER = _names(
     "id email full_name created_date is_test billing_address default_payment_method is_deleted collection_emails "
     "credit_balance"
-).split()
-ADDRESS = (
+)
+ADDRESS = _names(
     "first_name last_name id_type identification address_1 address_2 phone phone_country_code city state postcode "
     "country company person_type regimen_type"
-).split()
-PRODUCT = (
+)
+PRODUCT = _names(
     "id name description status product_merchant_id product_invoicing_id product_shopify_id product_woocommerce_id "
     "created_date image is_test invoice_settings"
-).split()
-PRICE = (
+)
+PRICE = _names(
     "id unit_price pricing_model currency billing_period billing_interval type pricing_tiers ntp_pricing created_date "
     "active is_test product_id"
-).split()
-RETENTION = ("id kind name percentage minimum_base valid_from valid_until active created_date is_test").split()
-RULE = "id name moments created_date is_test".split()
+)
+RETENTION = _names("id kind name percentage minimum_base valid_from valid_until active created_date is_test")
+RULE = _names("id name moments created_date is_test")
 PAGE = ["data", "has_more", "next_cursor"]
 
 LOCAL = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")

@@ -82,6 +82,7 @@ REFUSALS: Mapping[Refusal, str] = {
     Refusal.COLLECTION_PAID: "payment_already_paid",
     Refusal.COLLECTION_CANCELLED: "payment_cancelled",
     Refusal.COLLECTION_EXPIRED: "payment_expired",
+    Refusal.COLLECTION_UNCOLLECTIBLE: "payment_cancelled",
     Refusal.COLLECTION_WITHOUT_CONTACT: "payment_without_contact",
 }
 """Refusals that this dialect's operations can meet; those of starting an attempt belong to the payer's page."""

@@ -84,7 +84,7 @@ def invoice(view: CollectionView, base_url: str, *, is_test: bool) -> dict[str, 
         "amount": _units(it.amount_minor, it.currency),
         "provider": it.origin,
         "provider_id": it.origin_id,
-        "reference": it.reference,
+        "reference": _reference(it),
         "status": invoice_status(it),
         "remarks": _invoice_remarks(it),
         "metadata": it.metadata,
@@ -108,7 +108,7 @@ def invoice_row(it: Invoice) -> dict[str, Any]:
         "name": it.name,
         "provider": it.origin,
         "provider_id": it.origin_id,
-        "reference": it.reference,
+        "reference": _reference(it),
         "status": invoice_status(it),
         "remarks": _invoice_remarks(it),
         "metadata": it.metadata,
@@ -328,6 +328,11 @@ def _method_label(it: Attempt) -> str | None:
     return it.method["label"] if it.method is not None else _METHOD_LABEL.get(it.method_type or "")
 
 
+def _reference(it: Invoice) -> str:
+    """What the invoice is known by to the payer; one made elsewhere may have nothing but its id (19)."""
+    return it.reference if it.reference is not None else str(it.id)
+
+
 def _request_metadata(of: Invoice) -> dict[str, Any] | None:
     return None if of.wire.get("onepay", {}).get("metadata") is False else of.metadata
 
@@ -362,8 +367,8 @@ def _add_context(answer: dict[str, Any], of: Invoice) -> None:
     is_request = of.kind is InvoiceKind.REQUEST
     if not is_request:
         answer["invoice_id"] = str(of.id)
-    if of.reference is not None:
-        answer["reference"] = of.reference
+    if of.reference is not None or not is_request:
+        answer["reference"] = _reference(of)
     if of.email is not None:
         answer["email"] = of.email
     if is_request and of.partial is not None:

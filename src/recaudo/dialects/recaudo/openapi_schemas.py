@@ -87,6 +87,10 @@ _INVOICE: Mapping[str, Json] = {
     "collection_id": member(UUID, "Its newest collection."),
     "generation": member(WHOLE, "Which one that is: 1 for the first.", minimum=1),
     **_CREATED,
+    "bill": nullable(member(OBJECT, "Lines, taxes and retentions, as they were when it was made; null: only a sum.")),
+    "rule_id": nullable(member(UUID, "Its rule of reminders.")),
+    "document_id": nullable(member(UUID, "A document that Recaudo keeps.")),
+    "closed_at": nullable(member(INSTANT, "When it was withdrawn.")),
 }
 
 _COLLECTION: Mapping[str, Json] = {
@@ -106,6 +110,9 @@ _COLLECTION: Mapping[str, Json] = {
     "expires_at": nullable(member(INSTANT, "When its link stops; null: never.")),
     "method": nullable(member(OBJECT, "How it was paid last.")),
     **_CREATED,
+    "terms": nullable(member(OBJECT, "Title, discounts, what was asked before them, and who asks for the rest.")),
+    "closed_at": nullable(member(INSTANT, "When it was cancelled, voided or given up.")),
+    "overdue_at": nullable(member(INSTANT, "The end of its due day, until that was told.")),
 }
 
 _ATTEMPT: Mapping[str, Json] = {

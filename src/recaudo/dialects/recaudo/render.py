@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain.attempting import base62, from_base62
+from recaudo.domain.billing import Terms
 from recaudo.domain.delivering import Endpoint
 from recaudo.domain.model import Attempt, Collection, Invoice, Receipt
 from recaudo.store.deliveries import DeliveryView
@@ -76,6 +77,8 @@ def _plain(it: Invoice | Collection | Attempt | Receipt | Any) -> dict[str, Any]
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Terms):
+        value = msgspec.structs.replace(value, wire={})
     return instant(value) if isinstance(value, datetime) else msgspec.to_builtins(value)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from recaudo.dialects.treli import ids, render
 from recaudo.dialects.treli.queries import Filters, parse_list
 from recaudo.dialects.treli.reading import IGNORED_NAME_CHARS_MAX, InvalidError, Reading, trim
@@ -90,9 +92,12 @@ def deleted(prefix: str, id: UUID) -> tuple[int, bytes]:
 # --- Routes ---
 
 
-def creates(path: str, handler: Handler, operation_id: str, summary: str) -> Route:
-    """A POST with a body."""
-    return _route("POST", path, handler, operation_id, summary=summary, body="required", once="optional")
+def creates(
+    path: str, handler: Handler, operation_id: str, summary: str, *, body_bytes_max: int | None = None
+) -> Route:
+    """A POST with a body; `body_bytes_max` where it may be larger than others (1.4)."""
+    route = _route("POST", path, handler, operation_id, summary=summary, body="required", once="optional")
+    return msgspec.structs.replace(route, body_bytes_max=body_bytes_max)
 
 
 def changes(path: str, handler: Handler, operation_id: str, summary: str) -> Route:

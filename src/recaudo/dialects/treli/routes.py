@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
-from recaudo.dialects.treli import customers, prices, products, retentions
+from recaudo.dialects.treli import collections, customers, invoices, prices, products, retentions
+from recaudo.dialects.treli.collections import CollectionActions
 from recaudo.dialects.treli.customers import CustomerActions
+from recaudo.dialects.treli.invoices import InvoiceActions
 from recaudo.dialects.treli.prices import PriceActions
 from recaudo.dialects.treli.products import ProductActions
 from recaudo.dialects.treli.retentions import RetentionActions
 from recaudo.dialects.treli.rules import RuleActions
+from recaudo.dialects.treli.sums import SumActions
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import Route
 from recaudo.usecases.core import Core
@@ -17,6 +20,9 @@ class Operations:
     """The handlers of all nouns, over one core."""
 
     def __init__(self, core: Core) -> None:
+        self.invoices = InvoiceActions(core)
+        self.collections = CollectionActions(core)
+        self.sums = SumActions(core)
         self.customers = CustomerActions(core)
         self.products = ProductActions(core)
         self.prices = PriceActions(core)
@@ -27,7 +33,14 @@ class Operations:
 def routes(operations: Operations) -> Sequence[Route]:
     """What Treli's clients know, in the order of the specification."""
     o = operations
-    return (*o.customers.routes(), *o.products.routes(), *o.prices.routes())
+    return (
+        *o.invoices.routes(),
+        *o.collections.routes(),
+        *o.customers.routes(),
+        *o.sums.routes(),
+        *o.products.routes(),
+        *o.prices.routes(),
+    )
 
 
 def register_routes(operations: Operations) -> Sequence[Route]:
@@ -36,6 +49,8 @@ def register_routes(operations: Operations) -> Sequence[Route]:
 
 
 REFUSALS: Sequence[Callable[[Exception], Reply | None]] = (
+    invoices.refused,
+    collections.refused,
     customers.refused,
     products.refused,
     prices.refused,
