@@ -224,7 +224,7 @@ class Telling:
                 path="/deliveries",
                 handler=self.list_deliveries,
                 operation_id="listDeliveries",
-                summary="List deliveries; `state=failed` is the dead list",
+                summary="List deliveries, and the dead ones",
                 tag="webhooks",
             ),
             Route(
