@@ -290,8 +290,8 @@ def table(rows: list[dict[str, Any]]) -> Table:
     shown = Table(title=f"Claims of {CLAIM_MAX} due deliveries, with something else in the database")
     shown.title_justify = "left"
     shown.add_column("something else", no_wrap=True)
-    for name in ("claim", "ms", "conclude", "ms", "idle claim", "ms", "claims to settle", "ms"):
-        shown.add_column(name, justify="right")
+    for name in ("claim", "ms", "conclude", "ms", "idle", "ms", "settling", "ms"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         shown.add_row(
             row["crowd"],

@@ -323,6 +323,7 @@ async def run_worker(settings: Settings, database_url: str, stop: asyncio.Event)
     try:
         await _fit_feed(database)
         core = make_core(database, secret_key(settings))
+        _spare_the_collector()
         await loops.run(core, stop, telling(settings, CollectorRegistry()))
     finally:
         await database.close()

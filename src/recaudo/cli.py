@@ -96,6 +96,8 @@ def worker() -> None:
     settings = read_settings()
     configure_logging(settings.log_level)
 
+    import uvloop
+
     async def run(url: str) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -103,7 +105,7 @@ def worker() -> None:
         await run_worker(settings, url, stop)
 
     with _database(settings) as url:
-        asyncio.run(run(url))
+        uvloop.run(run(url))
 
 
 @app.command()

@@ -17,11 +17,13 @@ from recaudo.store.database import Connection
 from recaudo.store.endpoints import SWEPT_FOR, endpoint_of
 from recaudo.store.events import TOLD_COLUMNS, Told, told_of
 from recaudo.store.rows import Record
-from recaudo.store.vault import Vault
+from recaudo.store.vault import SecretLostError, Vault
 
 LEASE = timedelta(seconds=60)
-# Rows of one endpoint that one claim looks at: more than the later events of all that is on its way there.
-LOOKED_AT_MAX = 200
+# Rows of one endpoint that one claim looks at beyond its room: they may be later events of what is on its way there.
+LOOKED_AT_MORE = 200
+# Rows that are held back and moved by one claim.
+HELD_MAX = 512
 
 
 class ClaimedDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,7 @@ class ClaimedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     account_id: UUID
     id: UUID
     endpoint: Endpoint | None  # None: it was deleted
+    secret_lost: bool  # its secrets were encrypted under another key, so nothing can be signed
     event_id: UUID
     version: int
     tries: int  # this one included
@@ -64,18 +67,24 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
+# A failing endpoint gets one try at a time.
+_ROOM = "greatest(0, (CASE WHEN p.failing_since IS NULL THEN $4 ELSE 1 END) - coalesce(busy.count, 0))"
+
 # $1 now, $2 and $3 how many tries are on their way to which endpoints, $4 how many may be, $5 how many are wanted.
 _CANDIDATES = f"""
     SELECT d.account_id, d.id, d.held_until
     FROM endpoint p
     LEFT JOIN unnest($2::uuid[], $3::int[]) busy (endpoint_id, count) ON busy.endpoint_id = p.id
     CROSS JOIN LATERAL (
-        SELECT * FROM (
+        SELECT l.*, count(*) FILTER (WHERE l.held_until IS NULL) OVER (
+            ORDER BY l.due_at, l.version, l.ordinal, l.id
+        ) AS free_number
+        FROM (
             SELECT c.*, (
                 SELECT max(least(b.due_at, b.first_tried_at + '{HOLDS_BACK_FOR.total_seconds():.0f} s'))
                 FROM delivery b
                 WHERE b.account_id = c.account_id AND b.endpoint_id = p.id AND b.subject_id = c.subject_id
-                  AND b.due_at IS NOT NULL AND (b.version, b.ordinal, b.id) < (c.version, c.ordinal, c.id)
+                  AND b.state = 'waiting' AND (b.version, b.ordinal, b.id) < (c.version, c.ordinal, c.id)
                   AND (b.first_tried_at IS NULL
                        OR b.first_tried_at > $1 - interval '{HOLDS_BACK_FOR.total_seconds():.0f} s')
             ) AS held_until
@@ -84,18 +93,14 @@ _CANDIDATES = f"""
                 WHERE w.account_id = p.account_id AND w.endpoint_id = p.id
                   AND w.due_at <= $1 AND (w.leased_until IS NULL OR w.leased_until <= $1)
                 ORDER BY w.due_at, w.version, w.ordinal, w.id
-                -- A failing endpoint gets one try at a time.
-                LIMIT CASE WHEN (CASE WHEN p.failing_since IS NULL THEN $4 ELSE 1 END) > coalesce(busy.count, 0)
-                           THEN {LOOKED_AT_MAX} ELSE 0 END
+                LIMIT CASE WHEN {_ROOM} > 0 THEN {_ROOM} + {LOOKED_AT_MORE} ELSE 0 END
             ) c
-        ) looked_at
-        -- Held back: not to be taken; to be moved, unless it stands behind the other one already.
-        WHERE held_until IS NULL OR held_until > due_at
-        ORDER BY due_at, version, ordinal, id
-        LIMIT greatest(0, (CASE WHEN p.failing_since IS NULL THEN $4 ELSE 1 END) - coalesce(busy.count, 0))
+        ) l
     ) d
-    WHERE p.deleted_at IS NULL OR p.deleted_at > $1 - interval '{SWEPT_FOR.total_seconds():.0f} s'
-    ORDER BY d.due_at LIMIT $5
+    WHERE (p.deleted_at IS NULL OR p.deleted_at > $1 - interval '{SWEPT_FOR.total_seconds():.0f} s')
+      -- Held back: not to be taken; to be moved, unless it stands behind the other one already.
+      AND CASE WHEN d.held_until IS NULL THEN d.free_number <= {_ROOM} ELSE d.held_until > d.due_at END
+    ORDER BY d.held_until IS NOT NULL, d.due_at LIMIT $5 + {HELD_MAX}
 """  # noqa: S608 - our own numbers
 
 _TAKE = f"""
@@ -103,7 +108,8 @@ _TAKE = f"""
         UPDATE delivery t SET leased_until = $4, tries = t.tries + 1
         FROM unnest($1::uuid[], $2::uuid[]) c (account_id, id)
         WHERE t.account_id = c.account_id AND t.id = c.id
-          AND t.due_at <= $3 AND (t.leased_until IS NULL OR t.leased_until <= $3)
+          -- Not to be looked up by the index of due rows: the primary key names the row.
+          AND coalesce(t.due_at <= $3, false) AND (t.leased_until IS NULL OR t.leased_until <= $3)
         RETURNING t.account_id, t.id, t.endpoint_id, t.event_id, t.version, t.tries, t.first_tried_at, t.leased_until,
             t.due_at, t.ordinal
     )
@@ -139,7 +145,7 @@ async def claim(
     """
     candidates = await connection.fetch(_CANDIDATES, real_now, list(busy.keys()), list(busy.values()), each_max, limit)
     # Rows are always locked in the order of their ids: workers that meet wait for each other instead of deadlocking.
-    free = sorted((c for c in candidates if c["held_until"] is None), key=_by_id)
+    free = sorted([c for c in candidates if c["held_until"] is None][:limit], key=_by_id)
     held = [c for c in candidates if c["held_until"] is not None]
     if held:
         await _hold(connection, held)
@@ -148,8 +154,8 @@ async def claim(
     taken = await connection.fetch(
         _TAKE, [c["account_id"] for c in free], [c["id"] for c in free], real_now, real_now + LEASE
     )
-    endpoints = await _endpoints(connection, taken, vault)
-    return [_claimed(r, endpoints.get(r["endpoint_id"])) for r in taken], True
+    endpoints, lost = await _endpoints(connection, taken, vault)
+    return [_claimed(r, endpoints.get(r["endpoint_id"]), secret_lost=r["endpoint_id"] in lost) for r in taken], True
 
 
 async def _hold(connection: Connection, held: Sequence[Record]) -> None:
@@ -172,7 +178,10 @@ def _by_id(record: Record) -> UUID:
     return found
 
 
-async def _endpoints(connection: Connection, taken: Sequence[Record], vault: Vault) -> dict[UUID, Endpoint]:
+async def _endpoints(
+    connection: Connection, taken: Sequence[Record], vault: Vault
+) -> tuple[dict[UUID, Endpoint], set[UUID]]:
+    """The endpoints that still exist, and those whose secrets cannot be opened: theirs alone must fail."""
     keys = {(r["owner_id"], r["endpoint_id"]) for r in taken}
     records = await connection.fetch(
         """
@@ -182,14 +191,23 @@ async def _endpoints(connection: Connection, taken: Sequence[Record], vault: Vau
         [k[0] for k in keys],
         [k[1] for k in keys],
     )
-    return {r["id"]: endpoint_of(r, vault) for r in records}
+    found: dict[UUID, Endpoint] = {}
+    lost: set[UUID] = set()
+    for record in records:
+        try:
+            found[record["id"]] = endpoint_of(record, vault)
+        except SecretLostError:
+            lost.add(record["id"])
+            found[record["id"]] = endpoint_of(record, None)
+    return found, lost
 
 
-def _claimed(record: Record, endpoint: Endpoint | None) -> ClaimedDelivery:
+def _claimed(record: Record, endpoint: Endpoint | None, *, secret_lost: bool) -> ClaimedDelivery:
     return ClaimedDelivery(
         account_id=record["owner_id"],
         id=record["delivery_id"],
         endpoint=endpoint,
+        secret_lost=secret_lost,
         event_id=record["event_id"],
         version=record["subject_version"],
         tries=record["tries"],
@@ -290,7 +308,7 @@ async def drop(connection: Connection, claimed: Sequence[ClaimedDelivery]) -> No
         """
         UPDATE delivery t SET state = 'dropped', due_at = NULL, leased_until = NULL
         FROM unnest($1::uuid[], $2::uuid[]) c (account_id, id)
-        WHERE t.account_id = c.account_id AND t.id = c.id AND t.due_at IS NOT NULL
+        WHERE t.account_id = c.account_id AND t.id = c.id AND coalesce(t.due_at IS NOT NULL, false)
         """,
         [c.account_id for c in claimed],
         [c.id for c in claimed],

@@ -130,10 +130,14 @@ async def list_endpoints(
     )
 
 
-def endpoint_of(record: Record, vault: Vault) -> Endpoint:
-    """The endpoint in a row. Raises SecretLostError."""
-    about_it = about(record["id"])
-    old = record["old_secret"]
+def endpoint_of(record: Record, vault: Vault | None) -> Endpoint:
+    """The endpoint in a row; without a vault its secrets are left empty. Raises SecretLostError."""
+
+    def opened(sealed: bytes | None) -> str | None:
+        if sealed is None or vault is None:
+            return None
+        return vault.open(sealed, about(record["id"])).decode()
+
     return Endpoint(
         account_id=record["account_id"],
         id=record["id"],
@@ -142,9 +146,9 @@ def endpoint_of(record: Record, vault: Vault) -> Endpoint:
         description=record["description"],
         url=record["url"],
         types=tuple(record["types"]),
-        secret=vault.open(record["secret"], about_it).decode(),
-        token=vault.open(record["token"], about_it).decode(),
-        old_secret=None if old is None else vault.open(old, about_it).decode(),
+        secret=opened(record["secret"]) or "",
+        token=opened(record["token"]) or "",
+        old_secret=opened(record["old_secret"]),
         old_secret_until=record["old_secret_until"],
         created_at=record["created_at"],
         updated_at=record["updated_at"],

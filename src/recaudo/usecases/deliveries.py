@@ -13,11 +13,12 @@ from recaudo.store import deliveries, door, endpoints
 from recaudo.store.database import Connection
 from recaudo.store.deliveries import Body, ClaimedDelivery, Concluded
 from recaudo.store.events import FailingEndpoint, Snapshot
+from recaudo.store.vault import SecretLostError
 from recaudo.usecases.core import Core
 from recaudo.usecases.ports import Message
 
 # Deliveries to one endpoint that one worker process holds: some are sent, the next ones wait behind them.
-EACH_MAX = 64
+EACH_MAX = 128
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +58,9 @@ async def prepare(core: Core, claimed: Sequence[ClaimedDelivery], base_url: str)
     bodies: dict[tuple[UUID, str], Body] = {}
     errors: dict[UUID, str] = {}
     for c in claimed:
-        if c.endpoint is None or c.body is not None:
+        if c.secret_lost:
+            errors[c.id] = str(SecretLostError())
+        if c.endpoint is None or c.body is not None or (c.event_id, c.endpoint.dialect) in bodies:
             continue
         try:
             body = _render(core, c, c.endpoint, base_url)
@@ -72,7 +75,12 @@ async def prepare(core: Core, claimed: Sequence[ClaimedDelivery], base_url: str)
             if bodies:
                 bodies = await deliveries.freeze(connection, list(bodies.values()))
     return [
-        Prepared(claimed=c, endpoint=c.endpoint, message=_message(c, c.endpoint, bodies), error=errors.get(c.id))
+        Prepared(
+            claimed=c,
+            endpoint=c.endpoint,
+            message=None if c.secret_lost else _message(c, c.endpoint, bodies),
+            error=errors.get(c.id),
+        )
         for c in claimed
         if c.endpoint is not None
     ]
@@ -101,7 +109,9 @@ async def conclude(core: Core, tried: Sequence[Tried]) -> list[Concluded]:
     results = [_concluded(t, core.chance()) for t in tried]
     async with core.database.connection() as connection:
         await deliveries.conclude(connection, results)
-        await _note_health(core, connection, tried)
+        latest = await _note_health(core, connection, tried)
+    for one in latest:
+        await _tell_if_failing(core, one)
     return results
 
 
@@ -127,8 +137,8 @@ def _concluded(tried: Tried, chance: float) -> Concluded:
     )
 
 
-async def _note_health(core: Core, connection: Connection, tried: Sequence[Tried]) -> None:
-    """Only what changes an endpoint's health is written: the first failure, the first success, an hour of failures."""
+async def _note_health(core: Core, connection: Connection, tried: Sequence[Tried]) -> Sequence[Tried]:
+    """Write what changes an endpoint's health: its first failure, its first success. One try of each endpoint."""
     latest = {t.prepared.endpoint.id: t for t in sorted(tried, key=lambda t: t.outcome.succeeded)}
     news = [
         endpoints.Health(
@@ -139,15 +149,15 @@ async def _note_health(core: Core, connection: Connection, tried: Sequence[Tried
     ]
     if news:
         await endpoints.note_health(connection, news, core.clock.now())
-    for t in latest.values():
-        since = t.prepared.endpoint.failing_since
-        if since is not None and not t.outcome.succeeded and t.outcome.at - since >= FAILING_AFTER:
-            await _tell_failing(core, t)
+    return list(latest.values())
 
 
-async def _tell_failing(core: Core, tried: Tried) -> None:
-    """Tell the other endpoints of the account, once for each failing period."""
+async def _tell_if_failing(core: Core, tried: Tried) -> None:
+    """Tell the other endpoints of the account of an hour of failures, once for each failing period."""
     endpoint, shift = tried.prepared.endpoint, tried.prepared.claimed.clock_shift
+    since = endpoint.failing_since
+    if since is None or tried.outcome.succeeded or tried.outcome.at - since < FAILING_AFTER:
+        return
     real_now = core.clock.now()
     async with core.database.transaction() as connection:
         period = await endpoints.begin_telling(connection, endpoint.account_id, endpoint.id, real_now - FAILING_AFTER)

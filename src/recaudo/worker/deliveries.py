@@ -5,6 +5,7 @@ when the worker stops are given back; those of a worker that dies are taken over
 """
 
 import asyncio
+import time
 from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import Any
@@ -26,7 +27,9 @@ CLAIMED_MAX = 512
 CLAIM_MAX = 256
 # What is sent at once to one endpoint.
 EACH_AT_ONCE = 16
+BETWEEN_CLAIMS_S = 0.005
 IDLE_S = 0.2
+IDLE_S_MAX = 2.0
 AWAY_S = 2.0
 CONCLUDE_TRIES = 10
 
@@ -55,8 +58,14 @@ class Dispatcher:
         concluding = asyncio.create_task(self._conclude_for_ever())
         try:
             while not stop.is_set():
-                if not await self._claim():
-                    await _first_of(stop, self._freed, timeout_s=IDLE_S)
+                started_s = time.monotonic()
+                if await self._claim():
+                    # What comes back meanwhile makes room for a larger claim.
+                    await asyncio.sleep(BETWEEN_CLAIMS_S)
+                else:
+                    # Asking costs little, and never more than a fiftieth of the time.
+                    idle_s = min(max(IDLE_S, 50 * (time.monotonic() - started_s)), IDLE_S_MAX)
+                    await _first_of(stop, self._freed, timeout_s=idle_s)
         finally:
             self._stopping = True
             await asyncio.gather(*self._tasks)

@@ -117,6 +117,8 @@ class Sender:
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     """The first bytes of an answer. Its status is known by now, so an answer that never ends is no failure."""
+    if response.content.at_eof():
+        return b""
     answer = bytearray()
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):

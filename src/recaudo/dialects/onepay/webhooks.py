@@ -14,7 +14,7 @@ from recaudo.dialects.onepay import render
 from recaudo.domain.delivering import Endpoint
 from recaudo.domain.model import Attempt, Collection, Event, Invoice, InvoiceKind
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
-from recaudo.edge.ecmascript import stringify
+from recaudo.edge.ecmascript import as_javascript_keeps
 from recaudo.store.events import FailingEndpoint, Snapshot, Told
 from recaudo.store.views import CollectionView
 from recaudo.usecases.ports import Headers, Message
@@ -126,7 +126,7 @@ def _random(prefix: str) -> str:
 
 
 def _envelope(
-    resource: str, shown: Mapping[str, Any], type_: str, *, event_id: UUID, at: datetime, is_test: bool
+    resource: str, shown: dict[str, Any], type_: str, *, event_id: UUID, at: datetime, is_test: bool
 ) -> bytes:
     event = {
         "id": render.event_name(event_id),
@@ -134,7 +134,11 @@ def _envelope(
         "timestamp": int(at.timestamp()),
         "environment": "test" if is_test else "live",
     }
-    return stringify({resource: shown, "event": event})
+    for holder in (shown, shown.get("payment") or {}):
+        # The only member whose names and numbers callers choose: the rest prints alike in both languages.
+        if holder.get("metadata"):
+            holder["metadata"] = as_javascript_keeps(holder["metadata"])
+    return render.encode({resource: shown, "event": event})
 
 
 def _payment(told: Told, base_url: str) -> dict[str, Any]:
