@@ -18,7 +18,7 @@ from recaudo.usecases.core import Core
 from recaudo.usecases.ports import Message
 
 # Deliveries to one endpoint that one worker process holds: some are sent, the next ones wait behind them.
-EACH_MAX = 128
+EACH_MAX = 256
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
