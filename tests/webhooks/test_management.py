@@ -490,6 +490,12 @@ PRIVATE = [
     "[64:ff9b:1::10.0.0.1]",
     "[2002:a00:1::]",
     "[2001:db8::1]",
+    "[fec0::1]",
+    "127.0.0.1.",
+    "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460",  # digits in circles
+    "\U0001fbf127.0.0.1",  # a digit that Python's own IDNA does not know, and the HTTP client does
+    "168.63.129.16",
+    "192.0.0.192",
     "localhost",
 ]
 PUBLIC = ["203.0.112.7", "8.8.8.8", "134744072", "[2606:4700::1111]", "[::ffff:8.8.8.8]", "[64:ff9b::8.8.8.8]"]

@@ -41,6 +41,8 @@ async def send(url: str, *, allow_private: bool = False) -> Try:
         "[fd00:ec2::254]",
         "224.0.0.1",
         "255.255.255.255",
+        "[fec0::1]",
+        "\U0001fbf127.0.0.1",
     ],
 )
 async def test_private_addresses_are_refused_at_the_connection(host: str) -> None:
