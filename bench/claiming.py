@@ -25,9 +25,10 @@ from recaudo.domain.delivering import DeliveryState, Try
 from recaudo.store import deliveries as store
 from recaudo.store.database import Database
 from recaudo.store.deliveries import ClaimedDelivery, Concluded
-from recaudo.usecases.deliveries import EACH_MAX
 from recaudo.worker.deliveries import CLAIM_MAX
 
+# As many as fill a claim.
+EACH_MAX = 64
 ENDPOINTS = CLAIM_MAX // EACH_MAX
 # So many invoices fill one claim with their first events, and another with their second ones.
 INVOICES = CLAIM_MAX // ENDPOINTS
@@ -240,7 +241,7 @@ class Claiming:
     def _ask(self, connection: Any) -> Awaitable[tuple[list[ClaimedDelivery], bool]]:
         now = self._core.clock.now()
         return store.claim(
-            connection, real_now=now, busy={}, each_max=EACH_MAX, limit=CLAIM_MAX, vault=self._core.vault
+            connection, real_now=now, rooms={}, others_max=EACH_MAX, limit=CLAIM_MAX, vault=self._core.vault
         )
 
     async def _conclude(self, claimed: list[ClaimedDelivery]) -> tuple[int, float]:

@@ -27,8 +27,7 @@ from bench.quiet import Patience
 from bench.stage import Stage
 from recaudo.store import deliveries as store
 from recaudo.usecases import deliveries
-from recaudo.usecases.deliveries import EACH_MAX
-from recaudo.worker.deliveries import CLAIM_MAX, EACH_AT_ONCE
+from recaudo.worker.deliveries import CLAIM_MAX, EACH_AT_ONCE, EACH_MAX
 
 # Deliveries that the worker must not run out of, per second of a phase.
 RATE_FORESEEN = 9_000
@@ -136,7 +135,7 @@ async def _posts(core: Any) -> list[bare.Post]:
         while min(map(len, found.values())) < SAMPLES_EACH:
             now = core.clock.now()
             claimed, _ = await store.claim(
-                connection, real_now=now, busy={}, each_max=EACH_MAX, limit=CLAIM_MAX, vault=core.vault
+                connection, real_now=now, rooms={}, others_max=EACH_MAX, limit=CLAIM_MAX, vault=core.vault
             )
             for p in await deliveries.prepare(core, claimed, BASE_URL):
                 assert p.message is not None, "every event of the backlog can be rendered"

@@ -567,3 +567,6 @@ async def test_a_secret_that_cannot_be_opened_fails_its_own_endpoint_only(world:
         (dead,) = (await client.get(f"/recaudo/v1/deliveries?endpoint={broken['id']}")).json["data"]
         assert "RECAUDO_SECRET_KEY" in dead["last_error"]
         assert dead["next_try_at"] is not None
+        # Servers of other tests would refuse to start beside it.
+        await world.execute("UPDATE endpoint SET deleted_at = now() WHERE id = $1", UUID(broken["id"]))
+        await world.execute("UPDATE delivery SET state = 'dropped', due_at = NULL WHERE id = $1", UUID(dead["id"]))

@@ -20,7 +20,7 @@ from recaudo.dialects.recaudo.feed import WAITING_MAX
 from recaudo.domain.model import Account
 from recaudo.store.database import Connection
 from recaudo.store.events import SCANNED_MAX, FeedFilter, FeedPage, Place, find_end, fit_feed, read_feed
-from recaudo.store.replays import PAGE_EVENTS_MAX, find_replay, replay_page
+from recaudo.store.replays import PAGE_EVENTS_MAX, Replay, find_replay, replay_page
 from recaudo.usecases import replays, webhooks
 from recaudo.usecases.core import Core
 from recaudo.usecases.replays import AskReplay
@@ -616,7 +616,15 @@ async def test_a_replay_of_thousands_goes_page_by_page_and_queues_nothing_twice(
             dialect="recaudo", name="Ledger", description=None, url="https://x.example", types=("invoice.updated",)
         )
         await webhooks.create(core, account, command, lambda _: (201, b""), once=None)
-        asked = await replays.ask(core, account, AskReplay(since=datetime(2000, 1, 1, tzinfo=UTC)))
+        made: list[Replay] = []
+
+        def respond(it: Replay) -> tuple[int, bytes]:
+            made.append(it)
+            return 202, b""
+
+        wanted = AskReplay(since=datetime(2000, 1, 1, tzinfo=UTC))
+        await replays.ask(core, account, wanted, respond, once=None)
+        (asked,) = made
         queued: list[int] = []
         while True:
             async with core.database.connection() as connection:
@@ -626,7 +634,7 @@ async def test_a_replay_of_thousands_goes_page_by_page_and_queues_nothing_twice(
                     break
                 # The second is a worker that comes late with what it knew before.
                 for _ in range(2):
-                    await replay_page(connection, found, first_id=core.ids.new(NOW), real_now=NOW)
+                    await replay_page(connection, found, first_id=core.ids.new(NOW), now=NOW, real_now=NOW)
                 now = await find_replay(connection, account.id, asked.id)
             assert now is not None
             queued.append(now.queued - found.queued)
@@ -762,3 +770,20 @@ async def test_one_delivery_shows_every_try_with_its_members_in_order(world: Wor
     assert (detail["state"], detail["tries"], detail["last_error"]) == ("delivered", 2, None)
     for name in (str(uuid4()), "x"):
         assert (await client.get(f"{DELIVERIES}/{name}")).status == 404
+
+
+async def test_a_replay_under_a_key_is_asked_for_once(world: World, client: Client) -> None:
+    async with receiving() as receiver:
+        await listen(client, receiver, "invoice.created")
+        await client.invoice()
+        await world.drain()
+        receiver.received.clear()
+        body = {"from": "2000-01-01T00:00:00Z"}
+        first, second = [await client.post("/recaudo/v1/events/replay", body, once="replay-1") for _ in range(2)]
+        assert (first.status, first.body) == (second.status, second.body)
+        assert second.headers["Idempotent-Replayed"] == "true"
+        await world.drain()
+        told = [r.event_id for r in receiver.received]
+        assert len(told) == len(set(told)) > 0
+        done = (await client.get(f"/recaudo/v1/events/replay/{first.json['id']}")).json
+        assert done["finished_at"] > done["created_at"]

@@ -130,6 +130,15 @@ async def list_endpoints(
     )
 
 
+async def open_newest(connection: Connection, vault: Vault) -> None:
+    """Open the secrets of one endpoint of any account, if there is one. Raises SecretLostError."""
+    record = await connection.fetchrow(
+        "SELECT * FROM endpoint WHERE deleted_at IS NULL ORDER BY created_at DESC LIMIT 1"
+    )
+    if record is not None:
+        endpoint_of(record, vault)
+
+
 def endpoint_of(record: Record, vault: Vault | None) -> Endpoint:
     """The endpoint in a row; without a vault its secrets are left empty. Raises SecretLostError."""
 

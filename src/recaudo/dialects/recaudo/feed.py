@@ -12,12 +12,14 @@ import msgspec
 from recaudo.dialects.recaudo import render
 from recaudo.dialects.recaudo.cursors import feed_cursor, read_feed_cursor
 from recaudo.dialects.recaudo.errors import InvalidQueryError
+from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_replay
 from recaudo.domain.events import EVENT_TYPES
 from recaudo.domain.model import Account
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
 from recaudo.store.events import FeedFilter, FeedPage, Place, Told, find_end, read_feed
+from recaudo.store.replays import Replay
 from recaudo.usecases import replays
 from recaudo.usecases.core import Core, NotFoundError
 
@@ -70,8 +72,12 @@ class Feed:
 
     async def replay(self, request: ApiRequest) -> Reply:
         """POST /events/replay: tell events again. They are queued by the worker, page by page."""
-        asked = await replays.ask(self._core, request.account, parse_replay(request.body or {}))
-        return Reply(status=202, body=msgspec.json.encode(render.replay(asked)))
+        command = parse_replay(request.body or {})
+
+        def respond(asked: Replay) -> tuple[int, bytes]:
+            return 202, msgspec.json.encode(render.replay(asked))
+
+        return reply(await replays.ask(self._core, request.account, command, respond, once=once_of(request)))
 
     async def get_replay(self, request: ApiRequest) -> Reply:
         """GET /events/replay/{id}: how far it is."""
@@ -158,6 +164,7 @@ class Feed:
                 summary="Tell events again",
                 tag="events",
                 body="required",
+                once="optional",
             ),
             Route(
                 method="GET",
