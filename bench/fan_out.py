@@ -79,10 +79,11 @@ async def _measure(url: str, options: Options, progress: Progress) -> list[Compa
         task = progress.add_task("Create statements", total=options.rounds * len(results))
         async with database.connection() as connection:
             await connection.execute("VACUUM ANALYZE")
+            pairs = {batch: options.scaled(count) // options.rounds for batch, count in PAIRS.items()}
             for _ in range(options.rounds):
                 for result in results:
                     progress.update(task, description=f"{result.endpoints} endpoints, batches of {result.batch}")
-                    await _round(core, connection, merchants[result.endpoints], result)
+                    await _round(core, connection, merchants[result.endpoints], result, pairs=pairs[result.batch])
                     progress.advance(task)
         progress.remove_task(task)
     finally:
@@ -90,8 +91,8 @@ async def _measure(url: str, options: Options, progress: Progress) -> list[Compa
     return results
 
 
-async def _round(core: Any, connection: Any, merchant: backlog.Merchant, result: Compared) -> None:
-    pairs = PAIRS[result.batch] + PAIRS_WARMUP
+async def _round(core: Any, connection: Any, merchant: backlog.Merchant, result: Compared, *, pairs: int) -> None:
+    pairs += PAIRS_WARMUP
     made = await backlog.new_creations(core, merchant.account, 2 * pairs * result.batch)
     batches = [made[first : first + result.batch] for first in range(0, len(made), result.batch)]
     statements = (door._CREATE, without_fan_out())

@@ -16,6 +16,10 @@ class Options:
     home: Path | None
     json: Path | None
 
+    def scaled(self, each_round: int) -> int:
+        """How often something is repeated that is so often in an ordinary round; a test's rounds are shorter."""
+        return max(2, round(each_round * self.rounds * min(1.0, self.seconds)))
+
 
 class BenchError(Exception):
     """The figures would be worth nothing: says why."""

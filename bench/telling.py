@@ -27,13 +27,12 @@ from bench.quiet import Patience
 from bench.stage import Stage
 from recaudo.store import deliveries as store
 from recaudo.usecases import deliveries
-from recaudo.worker.deliveries import EACH_AT_ONCE
+from recaudo.worker.deliveries import CLAIM_MAX, EACH_AT_ONCE, EACH_MAX
 
 # Deliveries that the worker must not run out of, per second of a phase.
 RATE_FORESEEN = 9_000
 START_TIMEOUT_S = 30
-# Both events of each invoice in a batch, for some batches.
-SAMPLES = 4 * backlog.BATCH * backlog.EVENTS_EACH
+SAMPLES_EACH = 512
 BASE_URL = "http://127.0.0.1:8000"
 DISTURBED = 0.25
 
@@ -129,20 +128,20 @@ async def _fill(core: Any, client: receiver.Client, case: Case, invoices_each: i
 
 
 async def _posts(core: Any) -> list[bare.Post]:
-    """The first deliveries, as the worker would send them: of each invoice its first event, later the second one."""
-    posts: list[bare.Post] = []
+    """The first deliveries as the worker would send them, as many of each type by turns."""
+    found: dict[str, list[bare.Post]] = {type_: [] for type_ in backlog.TYPES}
     async with core.database.connection() as connection:
-        while len(posts) < SAMPLES:
+        # An invoice's second event is claimed only once the first is delivered.
+        while min(map(len, found.values())) < SAMPLES_EACH:
             now = core.clock.now()
             claimed, _ = await store.claim(
-                connection, real_now=now, busy={}, each_max=SAMPLES, limit=SAMPLES, vault=core.vault
+                connection, real_now=now, rooms={}, others_max=EACH_MAX, limit=CLAIM_MAX, vault=core.vault
             )
-            prepared = await deliveries.prepare(core, claimed, BASE_URL)
-            posts += [
-                bare.Post(p.endpoint.url, list(p.headers(core, now)), p.message.body) for p in prepared if p.message
-            ]
+            for p in await deliveries.prepare(core, claimed, BASE_URL):
+                assert p.message is not None, "every event of the backlog can be rendered"
+                found[p.message.type].append(bare.Post(p.endpoint.url, list(p.headers(core, now)), p.message.body))
             await store.conclude(connection, list(claiming.delivered(claimed, now)))
-    return posts
+    return [post for posts in zip(*found.values(), strict=False) for post in posts]
 
 
 class Telling:

@@ -44,5 +44,9 @@ def _show(results: dict[str, Any], machine: dict[str, Any], options: Options) ->
         "CPU time is in microseconds per delivery; * means that others used the processors too."
     )
     console.print(claiming.table(results["claiming"]))
+    console.print(
+        "Medians and what they are of the first row's. An idle claim finds nothing; settling: so many claims move what "
+        "is held back behind what holds it, once."
+    )
     console.print(fan_out.table(results["fan_out"]))
     console.print(report.machine_line(machine))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.databases import SECRET
+
 TIMEOUT_S = 60
 
 
@@ -23,7 +25,10 @@ def environment(home: Path, url: str | None, **more: str) -> dict[str, str]:
     """The environment of a command: none of our settings but these. Lines are wide, so that texts can be compared."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("RECAUDO_")}
     ours = {"RECAUDO_HOME": str(home), "COLUMNS": "1000", **more}
-    return {**bare, **ours} if url is None else {**bare, "RECAUDO_DATABASE_URL": url, **ours}
+    if url is None:
+        return {**bare, **ours}
+    # Another key than that of the database's other servers would be refused.
+    return {**bare, "RECAUDO_DATABASE_URL": url, "RECAUDO_SECRET_KEY": SECRET, **ours}
 
 
 async def recaudo(*arguments: str, environment: Mapping[str, str], timeout_s: float = TIMEOUT_S) -> Ended:

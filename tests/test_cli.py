@@ -17,9 +17,10 @@ from recaudo import __version__
 from recaudo.config import SettingsError, read_settings, secret_key
 from recaudo.store.database import Database, DatabaseAwayError
 from recaudo.store.migrate import database_version
-from recaudo.usecases import merchants
+from recaudo.usecases import merchants, webhooks
+from recaudo.usecases.webhooks import NewEndpoint
 from tests.commands import Ended, environment, recaudo
-from tests.databases import core_on, own_database, plain
+from tests.databases import core_on, new_account, own_database, plain
 from tests.world import Client, World, free_port, running
 
 
@@ -253,7 +254,7 @@ async def test_a_role_or_a_database_that_does_not_exist_is_told(database_url: st
 async def test_a_home_that_cannot_be_used_is_one_sentence(database_url: str, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    env = environment(blocked / "home", database_url)
+    env = environment(blocked / "home", database_url, RECAUDO_SECRET_KEY="")
     ended = await recaudo("serve", "--port", str(free_port()), environment=env)
     assert_one_sentence(ended, "RECAUDO_HOME", str(blocked))
 
@@ -265,6 +266,21 @@ def settings_in(home: Path, **more: str) -> Any:
 def test_an_empty_setting_counts_as_none(tmp_path: Path) -> None:
     names = ("RECAUDO_DATABASE_URL", "RECAUDO_PUBLIC_URL", "RECAUDO_SECRET_KEY", "RECAUDO_PROXY_HOPS")
     assert settings_in(tmp_path, **dict.fromkeys(names, "")) == settings_in(tmp_path)
+
+
+async def test_another_secret_key_than_that_of_the_webhooks_is_refused(embedded_url: str, tmp_path: Path) -> None:
+    async with own_database(embedded_url) as url:
+        async with core_on(url) as core:
+            told = NewEndpoint(
+                dialect="onepay", name="ERP", description=None, url="https://example.com", types=("invoice.paid",)
+            )
+            await webhooks.create(core, await new_account(core), told, lambda _: (201, b""), once=None)
+        env = environment(tmp_path, url, RECAUDO_SECRET_KEY="x" * 40)
+        for command in (("worker",), ("serve", "--port", str(free_port()))):
+            ended = await recaudo(*command, environment=env)
+            assert ended.status != 0
+            assert "RECAUDO_SECRET_KEY" in ended.err
+            assert "x" * 40 not in ended.err
 
 
 async def test_processes_that_start_together_agree_on_one_secret_key(tmp_path: Path) -> None:

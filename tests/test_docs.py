@@ -1,5 +1,6 @@
 """The documentation says what the program has, and the program has what the documentation says."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -13,12 +14,17 @@ from prometheus_client import CollectorRegistry
 
 from recaudo.cli import app
 from recaudo.dialects.onepay import parse
+from recaudo.dialects.onepay.endpoints import _ENDPOINT
 from recaudo.dialects.onepay.errors import TABLE
 from recaudo.dialects.onepay.routes import Operations, routes
-from recaudo.dialects.recaudo.errors import PROBLEMS as OWN_PROBLEMS, REFUSALS as OWN_REFUSALS
+from recaudo.dialects.onepay.webhooks import TYPES
+from recaudo.dialects.recaudo.openapi_errors import errors as own_errors
+from recaudo.dialects.recaudo.routes import Operations as OwnOperations, routes as own_routes
 from recaudo.dialects.treli import addresses, customers, prices, products, retentions, routes as treli_routes, rules
 from recaudo.dialects.treli.errors import TABLE as TRELI_TABLE
+from recaudo.domain.events import EVENT_TYPES
 from recaudo.domain.model import Account
+from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.observe import Observer
 from recaudo.gateways.sandbox import METHODS, Outcome
 from recaudo.store.doctor import CHECKS
@@ -165,13 +171,30 @@ def test_the_first_request_is_the_published_one_word_for_word(name: str):
 
 def test_every_operation_of_the_onepay_dialect_is_documented():
     page = read(REFERENCE / "onepay.md")
-    paths = {re.sub(r"\{\w+\}", "{id}", f"/v1{route.path}") for route in routes(Operations(None, None))}  # type: ignore[arg-type]
+    paths = {re.sub(r"\{\w+\}", "{id}", f"/v1{route.path}") for route in routes(Operations(None, UrlPolicy()))}  # type: ignore[arg-type]
     assert {path for path in paths if not re.search(rf"{re.escape(path)}(?![\w/])", page)} == set()
+
+
+def test_every_operation_of_our_own_is_documented():
+    page = re.sub(r"{\w+( \w+)?}|<[\w ]+>", "{id}", read(REFERENCE / "webhooks.md") + read(REFERENCE / "sandbox.md"))
+    operations = OwnOperations(None, None, UrlPolicy(), asyncio.Event())  # type: ignore[arg-type]
+    paths = {re.sub(r"\{\w+\}", "{id}", route.path) for route in own_routes(operations)}
+    assert {path for path in paths if not re.search(rf"{re.escape(path)}(?![\w/])", page)} == set()
+
+
+def test_every_type_that_an_endpoint_can_list_is_documented_once():
+    section = read(REFERENCE / "webhooks.md").partition("## Types")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| ")]
+    named = [sorted(re.findall(r"`(\w+\.\w+)`", cell)) for cell in ("".join(c) for c in zip(*rows, strict=True))]
+    assert named == [sorted(type_ for type_, core in TYPES.items() if core is not None), sorted(EVENT_TYPES)]
+    for onepay, own in rows:
+        for type_ in re.findall(r"`(\w+\.\w+)`", onepay):
+            assert TYPES[type_] in {*re.findall(r"`(\w+\.\w+)`", own), "collection.refunded"}
 
 
 def test_every_field_of_a_onepay_body_is_documented():
     page = read(REFERENCE / "onepay.md")
-    fields = {field.name for table in (parse._INVOICE, parse._PAYMENT, parse._CUSTOMER) for field in table}
+    fields = {field.name for table in (parse._INVOICE, parse._PAYMENT, parse._CUSTOMER, _ENDPOINT) for field in table}
     assert {name for name in fields if f"`{name}`" not in page} == set()
 
 
@@ -205,7 +228,7 @@ def test_every_error_of_the_treli_dialect_is_documented_with_its_status():
 def test_every_error_of_our_own_additions_is_documented():
     section = read(REFERENCE / "errors.md").partition("## Our own additions")[2]
     # Keys are optional everywhere there, so none is ever missing.
-    raised = {kind.value for kind in OWN_PROBLEMS} - {"key_missing"} | {refusal.value for refusal in OWN_REFUSALS}
+    raised = {case.code for case in own_errors().values()} - {"key_missing"}
     assert {word for word in raised if f"`{word}`" not in section} == set()
 
 
@@ -251,7 +274,8 @@ def test_every_kind_of_event_is_documented():
     page = read(REFERENCE / "database.md")
     raised = {kind for path in (SOURCES / "domain").glob("*.py") for kind in EVENT.findall(read(path))}
     assert "invoice.paid" in raised, "the pattern no longer fits the sources"
-    assert {kind for kind in raised if f"`{kind}`" not in page} == set()
+    assert raised <= set(EVENT_TYPES)
+    assert {kind for kind in EVENT_TYPES if f"`{kind}`" not in page} == set()
 
 
 # --- Every page ---

@@ -249,10 +249,14 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def running(
-    database_url: str, home: Path, *, workers: int = 1, log_level: str = "warning"
+    database_url: str, home: Path, *, workers: int = 1, log_level: str = "warning", runs_worker: bool = True
 ) -> AsyncIterator[World]:
-    """A world for as long as the block lasts."""
+    """A world for as long as the block lasts.
+
+    Of several on one database only one may run the worker: each would tell endpoints links to itself.
+    """
     world = World(database_url, home)
+    world.runs_worker = runs_worker
     await world.start(workers=workers, log_level=log_level)
     try:
         yield world

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from recaudo import __version__
@@ -51,6 +51,7 @@ from recaudo.store.writer import Writer
 from recaudo.system import RandomIds, SystemClock, random_fraction
 from recaudo.usecases.core import Core
 from recaudo.usecases.turns import Turns
+from recaudo.usecases.webhooks import check_secrets
 from recaudo.web.site import make_site
 from recaudo.worker import loops
 
@@ -230,6 +231,7 @@ class Application:
         )
         await _fit_feed(database)
         core = make_core(database, secret_key(settings))
+        await check_secrets(core)
         observer = Observer(self._registry)
         authenticator = Authenticator(database)
         limiter = RateLimiter()
@@ -331,12 +333,19 @@ def serve_environment(settings: Settings, database_url: str, *, runs_worker: boo
     }
 
 
-async def run_worker(settings: Settings, database_url: str, stop: asyncio.Event) -> None:
-    """Run the worker loops alone until `stop` is set."""
+async def run_worker(
+    settings: Settings, database_url: str, stop: asyncio.Event, *, metrics_port: int | None = None
+) -> None:
+    """Run the worker loops alone until `stop` is set; with a port, metrics are served there, on this machine only."""
+    registry = CollectorRegistry()
+    if metrics_port is not None:
+        start_http_server(metrics_port, addr="127.0.0.1", registry=registry)
     database = await Database.connect(database_url, connections_max=settings.connections_max)
     try:
         await _fit_feed(database)
         core = make_core(database, secret_key(settings))
-        await loops.run(core, stop, telling(settings, CollectorRegistry()))
+        _spare_the_collector()
+        await check_secrets(core)
+        await loops.run(core, stop, telling(settings, registry))
     finally:
         await database.close()

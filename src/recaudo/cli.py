@@ -58,6 +58,7 @@ _PLAIN_ERRORS = {
     "DatabaseNotMigratedError",
     "MigrationFailedError",
     "ToolError",
+    "SecretLostError",
 }
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -88,22 +89,32 @@ def serve(
 
 
 @app.command()
-def worker() -> None:
-    """Perform due work only: expire collections, ask gateways about open attempts."""
+def worker(
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Serve metrics on this port of 127.0.0.1.")
+    ] = None,
+) -> None:
+    """Perform due work only: tell webhooks, expire collections, ask gateways about open attempts.
+
+    Give it the same RECAUDO_PUBLIC_URL, RECAUDO_SECRET_KEY and RECAUDO_WEBHOOKS_... as the server: it renders links and
+    signs.
+    """
     from recaudo.app import run_worker
     from recaudo.edge.observe import configure_logging
 
     settings = read_settings()
     configure_logging(settings.log_level)
 
+    import uvloop
+
     async def run(url: str) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_worker(settings, url, stop)
+        await run_worker(settings, url, stop, metrics_port=metrics_port)
 
     with _database(settings) as url:
-        asyncio.run(run(url))
+        uvloop.run(run(url))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The benchmark runs to its end and counts right. How fast anything is, is no question for a test."""
+"""Each benchmark runs to its end and counts right. How fast anything is, is no question for a test."""
 
 import json
 import subprocess
@@ -20,3 +20,20 @@ def test_create_invoice_measures_every_subject_and_loses_no_invoice(tmp_path: Pa
     assert subjects == ["raw SQL", "HTTP, 1 process", "HTTP, 1 process, info log"]
     for phase in figures["phases"]:
         assert phase["stored"] == phase["acknowledged"] > 0
+
+
+def test_webhooks_measures_every_subject_and_loses_no_delivery(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench", "webhooks", "--seconds=0.2", "--warmup=0", "--rounds=1", "--rows=2000"]
+    result = subprocess.run(
+        [*command, f"--json={file}"], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    told = [(row["case"], row["subject"]) for row in figures["telling"]]
+    senders = ("bare loop", "worker", "bare loop, uvloop")
+    assert told == [(case, sender) for case in ("1 endpoint", "20 endpoints") for sender in senders]
+    assert all(phase["delivered"] > 0 for phase in figures["phases"])
+    assert figures["claiming"][0]["crowd"] == "nothing else"
+    assert [(row["endpoints"], row["batch"]) for row in figures["fan_out"]] == [(0, 1), (0, 64), (1, 1), (1, 64)]

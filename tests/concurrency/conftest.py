@@ -12,7 +12,7 @@ from tests.world import Client, World, running
 async def crowd(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A server of two processes, which share nothing but the database."""
     home: Path = tmp_path_factory.mktemp("crowd")
-    async with running(database_url, home, workers=2) as made:
+    async with running(database_url, home, workers=2, runs_worker=False) as made:
         yield made
 
 

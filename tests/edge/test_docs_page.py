@@ -72,6 +72,19 @@ def test_every_operation_is_on_the_page_and_in_its_contents(name: str) -> None:
 
 
 @every_page
+def test_every_type_of_event_is_on_the_page_with_the_object_it_tells_of(name: str) -> None:
+    html = html_of(name)
+    for type_, item in DOCUMENTS[name]["webhooks"].items():
+        row = html.partition(f'<tr id="event-{type_}">')[2].partition("</tr>")[0]
+        assert f"<code>{type_}</code>" in row
+        schema = item["post"]["requestBody"]["content"]["application/json"]["schema"]["allOf"][0]["$ref"]
+        assert f'href="#x-{schema.rpartition("/")[2].lower()}"' in row
+    for parameter in DOCUMENTS[name]["components"]["parameters"].values():
+        shown = parameter["example"].replace("&", "&amp;")
+        assert f'<span class="k">{parameter["name"]}</span>: {shown}' in html
+
+
+@every_page
 def test_the_page_is_well_formed_and_its_links_lead_somewhere(name: str) -> None:
     elements = Elements(html_of(name))
     assert elements.open == []

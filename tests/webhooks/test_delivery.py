@@ -8,6 +8,7 @@ import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -548,3 +549,24 @@ async def test_our_own_dialect_tells_the_feed_event_and_standard_webhooks_accept
         assert [json.loads(r.body) for r in receiver.received] == feed
         for received in receiver.received:
             Webhook(endpoint["secret"]).verify(received.body, received.headers)
+
+
+async def test_a_secret_that_cannot_be_opened_fails_its_own_endpoint_only(world: World, client: Client) -> None:
+    async with receiving() as lost, receiving() as good:
+        broken = await listen(client, lost, "invoice.created")
+        await listen(client, good, "invoice.created")
+        await world.execute("UPDATE endpoint SET secret = token WHERE id = $1", UUID(broken["id"]))
+        await world.execute(
+            "UPDATE endpoint SET secret = set_byte(secret, 20, 255 - get_byte(secret, 20)) WHERE id = $1",
+            UUID(broken["id"]),
+        )
+        await client.invoice()
+        await world.drain()
+        assert good.types == ["invoice.created"]
+        assert lost.received == []
+        (dead,) = (await client.get(f"/recaudo/v1/deliveries?endpoint={broken['id']}")).json["data"]
+        assert "RECAUDO_SECRET_KEY" in dead["last_error"]
+        assert dead["next_try_at"] is not None
+        # Servers of other tests would refuse to start beside it.
+        await world.execute("UPDATE endpoint SET deleted_at = now() WHERE id = $1", UUID(broken["id"]))
+        await world.execute("UPDATE delivery SET state = 'dropped', due_at = NULL WHERE id = $1", UUID(dead["id"]))

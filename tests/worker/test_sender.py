@@ -41,6 +41,8 @@ async def send(url: str, *, allow_private: bool = False) -> Try:
         "[fd00:ec2::254]",
         "224.0.0.1",
         "255.255.255.255",
+        "[fec0::1]",
+        "\U0001fbf127.0.0.1",
     ],
 )
 async def test_private_addresses_are_refused_at_the_connection(host: str) -> None:
@@ -92,6 +94,9 @@ async def test_an_environment_with_a_proxy_is_not_followed(monkeypatch: pytest.M
         ("Mon, 20 Oct 2099 00:01:00 GMT", 36_000),
         ("soon", None),
         ("-5", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 20 Oct 2025 00:01:00 +9999999999999", None),
+        ("Mon, 20 Oct 2025 00:01:00 -0000", None),
         ("", None),
     ],
 )

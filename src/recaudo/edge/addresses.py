@@ -7,9 +7,12 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
+from yarl import URL
 
 RESOLVE_TIMEOUT_S = 3.0
 _NAT64 = IPv6Network("64:ff9b::/96")
+# Addresses that look public and are where clouds answer with credentials: Azure, Oracle.
+_METADATA = frozenset({IPv4Address("168.63.129.16"), IPv4Address("192.0.0.192")})
 
 
 class ForbiddenAddressError(OSError):
@@ -26,7 +29,9 @@ def is_public(text: str) -> bool:
         inner = _wrapped(address)
         if inner is not None:
             return is_public(str(inner))
-    return address.is_global and not address.is_multicast and not address.is_reserved
+        if address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved and address not in _METADATA
 
 
 def _wrapped(address: IPv6Address) -> IPv4Address | None:
@@ -39,7 +44,7 @@ def _wrapped(address: IPv6Address) -> IPv4Address | None:
 
 def literal(host: str) -> str | None:
     """The IP address that a URL's host is, in any spelling that the system's resolver would take for one."""
-    bare = host.strip("[]")
+    bare = _as_connected(host.strip("[]")).removesuffix(".")
     try:
         return str(ip_address(bare.partition("%")[0]))
     except ValueError:
@@ -49,6 +54,16 @@ def literal(host: str) -> str | None:
         return socket.inet_ntoa(socket.inet_aton(bare))
     except (OSError, UnicodeEncodeError):
         return None
+
+
+def _as_connected(host: str) -> str:
+    """A host as the HTTP client connects to it: other scripts' digits may make an address that nobody resolves."""
+    if host.isascii():
+        return host
+    try:
+        return URL.build(scheme="http", host=host).raw_host or host
+    except ValueError:
+        return host
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:

@@ -19,10 +19,11 @@ def stringify(value: Any) -> bytes:  # noqa: ANN401 - anything JSON
 
     Integers beyond 2^53 are printed as the double that JavaScript reads them as; numbers that are none become null.
     """
-    return _encode(_as_javascript_keeps(value))
+    return _encode(as_javascript_keeps(value))
 
 
-def _as_javascript_keeps(value: Any) -> Any:  # noqa: ANN401
+def as_javascript_keeps(value: Any) -> Any:  # noqa: ANN401
+    """The value with members in JavaScript's order and numbers as it prints them, for the ordinary encoder."""
     if value is None or value is True or value is False or isinstance(value, str):
         return value
     if isinstance(value, int):
@@ -35,13 +36,13 @@ def _as_javascript_keeps(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Mapping):
         return _members(cast("Mapping[str, Any]", value))
     if isinstance(value, (list, tuple)):
-        return [_as_javascript_keeps(item) for item in cast("Sequence[Any]", value)]
+        return [as_javascript_keeps(item) for item in cast("Sequence[Any]", value)]
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def _members(value: Mapping[str, Any]) -> dict[str, Any]:
     """Names that are array indexes come first, in ascending order; the others as they are."""
-    kept = {name: _as_javascript_keeps(item) for name, item in value.items()}
+    kept = {name: as_javascript_keeps(item) for name, item in value.items()}
     indexes = sorted((name for name in kept if _is_index(name)), key=int)
     if not indexes:
         return kept

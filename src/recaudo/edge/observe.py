@@ -93,6 +93,16 @@ class DeliveryMeter:
             buckets=_LATENCY_BUCKETS_S,
         )
 
+        self._failing = Counter(
+            "recaudo_webhook_endpoints_failing_total",
+            "Endpoints that had no success for an hour of tries, once for each failing period.",
+            registry=registry,
+        )
+
+    def failing(self) -> None:
+        """An endpoint's owner was told that it fails."""
+        self._failing.inc()
+
     def tried(self, state: str, seconds: float) -> None:
         """One try came back."""
         self._tries.labels(state).inc()

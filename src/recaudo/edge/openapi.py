@@ -113,7 +113,9 @@ def build(router: Router, docs: ApiDocs) -> Json:
     for kind in (ProblemKind.ROUTE_NOT_FOUND, ProblemKind.METHOD_NOT_ALLOWED):
         # No operation answers these, but clients meet them.
         _error_response([docs.problems[kind]], docs, responses)
-    used = dict.fromkeys([*(route.tag for route in router.routes), *([docs.events.tag] if docs.events else [])])
+    used = dict.fromkeys(route.tag for route in router.routes)
+    if docs.events is not None:
+        used[docs.events.tag] = None
     return {
         "openapi": "3.1.0",
         "info": docs.info,

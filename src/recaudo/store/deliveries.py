@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from recaudo.domain.delivering import HOLDS_BACK_FOR, DeliveryState, Endpoint, Try
@@ -17,11 +18,22 @@ from recaudo.store.database import Connection
 from recaudo.store.endpoints import SWEPT_FOR, endpoint_of
 from recaudo.store.events import TOLD_COLUMNS, Told, told_of
 from recaudo.store.rows import Record
-from recaudo.store.vault import Vault
+from recaudo.store.vault import SecretLostError, Vault
 
 LEASE = timedelta(seconds=60)
-# Rows of one endpoint that one claim looks at: more than the later events of all that is on its way there.
-LOOKED_AT_MAX = 200
+# Rows of one endpoint that one claim looks at, at most. It looks at no more than it needs to find what it may take: the
+# others are later events of what is on its way.
+LOOKED_AT_MAX = 20_000
+# Rows that are held back and moved by one claim: of one endpoint, and in all.
+HELD_EACH_MAX = 64
+HELD_MAX = 512
+
+
+class Room(msgspec.Struct, frozen=True):
+    """How many deliveries of an endpoint this worker holds, and how many more it may take."""
+
+    busy: int
+    more: int
 
 
 class ClaimedDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +42,10 @@ class ClaimedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     account_id: UUID
     id: UUID
     endpoint: Endpoint | None  # None: it was deleted
+    secret_lost: bool  # its secrets were encrypted under another key, so nothing can be signed
     event_id: UUID
     version: int
-    tries: int  # this one included
+    tries: int  # made so far
     first_tried_at: datetime | None
     leased_until: datetime
     is_test: bool
@@ -64,46 +77,56 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-# $1 now, $2 and $3 how many tries are on their way to which endpoints, $4 how many may be, $5 how many are wanted.
+# $1 now; $2, $3 and $4 what this worker holds of which endpoints and how many more it may take; $5 how many it may take
+# of the others; $6 how many are wanted. A failing endpoint gets one try at a time. Every endpoint's first row comes
+# before anybody's second.
 _CANDIDATES = f"""
-    SELECT d.account_id, d.id, d.held_until
-    FROM endpoint p
-    LEFT JOIN unnest($2::uuid[], $3::int[]) busy (endpoint_id, count) ON busy.endpoint_id = p.id
-    CROSS JOIN LATERAL (
-        SELECT * FROM (
-            SELECT c.*, (
-                SELECT max(least(b.due_at, b.first_tried_at + '{HOLDS_BACK_FOR.total_seconds():.0f} s'))
-                FROM delivery b
-                WHERE b.account_id = c.account_id AND b.endpoint_id = p.id AND b.subject_id = c.subject_id
-                  AND b.due_at IS NOT NULL AND (b.version, b.ordinal, b.id) < (c.version, c.ordinal, c.id)
-                  AND (b.first_tried_at IS NULL
-                       OR b.first_tried_at > $1 - interval '{HOLDS_BACK_FOR.total_seconds():.0f} s')
-            ) AS held_until
-            FROM (
-                SELECT w.account_id, w.id, w.subject_id, w.version, w.ordinal, w.due_at FROM delivery w
-                WHERE w.account_id = p.account_id AND w.endpoint_id = p.id
-                  AND w.due_at <= $1 AND (w.leased_until IS NULL OR w.leased_until <= $1)
-                ORDER BY w.due_at, w.version, w.ordinal, w.id
-                -- A failing endpoint gets one try at a time.
-                LIMIT CASE WHEN (CASE WHEN p.failing_since IS NULL THEN $4 ELSE 1 END) > coalesce(busy.count, 0)
-                           THEN {LOOKED_AT_MAX} ELSE 0 END
-            ) c
-        ) looked_at
-        -- Held back: not to be taken; to be moved, unless it stands behind the other one already.
-        WHERE held_until IS NULL OR held_until > due_at
-        ORDER BY due_at, version, ordinal, id
-        LIMIT greatest(0, (CASE WHEN p.failing_since IS NULL THEN $4 ELSE 1 END) - coalesce(busy.count, 0))
-    ) d
-    WHERE p.deleted_at IS NULL OR p.deleted_at > $1 - interval '{SWEPT_FOR.total_seconds():.0f} s'
-    ORDER BY d.due_at LIMIT $5
+    SELECT x.account_id, x.id, x.held_until FROM (
+        SELECT d.*, p.room, count(*) FILTER (WHERE d.held_until IS NULL) OVER (
+            PARTITION BY p.id ORDER BY d.due_at, d.version, d.ordinal, d.id
+        ) AS rank
+        FROM (
+            SELECT e.account_id, e.id, CASE
+                WHEN e.failing_since IS NULL THEN coalesce(held.more, $5)
+                ELSE least(1 - coalesce(held.busy, 0), coalesce(held.more, $5)) END AS room
+            FROM endpoint e
+            LEFT JOIN unnest($2::uuid[], $3::int[], $4::int[]) held (endpoint_id, busy, more) ON held.endpoint_id = e.id
+            WHERE e.deleted_at IS NULL OR e.deleted_at > $1::timestamptz - interval '{SWEPT_FOR.total_seconds():.0f} s'
+        ) p
+        CROSS JOIN LATERAL (
+            SELECT l.* FROM (
+                SELECT c.*, (
+                    SELECT max(least(b.due_at, b.first_tried_at + '{HOLDS_BACK_FOR.total_seconds():.0f} s'))
+                    FROM delivery b
+                    WHERE b.account_id = c.account_id AND b.endpoint_id = p.id AND b.subject_id = c.subject_id
+                      AND b.state = 'waiting' AND (b.version, b.ordinal, b.id) < (c.version, c.ordinal, c.id)
+                      AND (b.first_tried_at IS NULL
+                           OR b.first_tried_at > $1::timestamptz - interval '{HOLDS_BACK_FOR.total_seconds():.0f} s')
+                ) AS held_until
+                FROM (
+                    SELECT w.account_id, w.id, w.subject_id, w.version, w.ordinal, w.due_at FROM delivery w
+                    WHERE w.account_id = p.account_id AND w.endpoint_id = p.id
+                      AND w.due_at <= $1 AND (w.leased_until IS NULL OR w.leased_until <= $1)
+                    ORDER BY w.due_at, w.version, w.ordinal, w.id LIMIT {LOOKED_AT_MAX}
+                ) c
+            ) l
+            -- Held back: not to be taken; to be moved, unless it stands behind the other one already.
+            WHERE l.held_until IS NULL OR l.held_until > l.due_at
+            ORDER BY l.due_at, l.version, l.ordinal, l.id
+            LIMIT CASE WHEN p.room > 0 THEN p.room + {HELD_EACH_MAX} ELSE 0 END
+        ) d
+    ) x
+    WHERE x.held_until IS NOT NULL OR x.rank <= x.room
+    ORDER BY x.held_until IS NOT NULL, x.rank, x.due_at LIMIT $6 + {HELD_MAX}
 """  # noqa: S608 - our own numbers
 
 _TAKE = f"""
     WITH taken AS (
-        UPDATE delivery t SET leased_until = $4, tries = t.tries + 1
+        UPDATE delivery t SET leased_until = $4
         FROM unnest($1::uuid[], $2::uuid[]) c (account_id, id)
         WHERE t.account_id = c.account_id AND t.id = c.id
-          AND t.due_at <= $3 AND (t.leased_until IS NULL OR t.leased_until <= $3)
+          -- Not to be looked up by the index of due rows: the primary key names the row.
+          AND coalesce(t.due_at <= $3, false) AND (t.leased_until IS NULL OR t.leased_until <= $3)
         RETURNING t.account_id, t.id, t.endpoint_id, t.event_id, t.version, t.tries, t.first_tried_at, t.leased_until,
             t.due_at, t.ordinal
     )
@@ -127,29 +150,41 @@ async def claim(
     connection: Connection,
     *,
     real_now: datetime,
-    busy: Mapping[UUID, int],
-    each_max: int,
+    rooms: Mapping[UUID, Room],
+    others_max: int,
     limit: int,
     vault: Vault,
 ) -> tuple[list[ClaimedDelivery], bool]:
-    """Take up to `limit` due deliveries for LEASE, so many that no endpoint has more than `each_max` on their way.
+    """Take up to `limit` due deliveries for LEASE.
 
-    `busy` tells how many this worker has on their way to each endpoint. The second value says whether anything moved,
-    so that asking again at once may find more.
+    `rooms` says for endpoints of which this worker holds deliveries how many more it may take, `others_max` the same
+    for all others. The second value says whether anything moved, so that asking again at once may find more.
     """
-    candidates = await connection.fetch(_CANDIDATES, real_now, list(busy.keys()), list(busy.values()), each_max, limit)
-    # Rows are always locked in the order of their ids: workers that meet wait for each other instead of deadlocking.
-    free = sorted((c for c in candidates if c["held_until"] is None), key=_by_id)
-    held = [c for c in candidates if c["held_until"] is not None]
-    if held:
-        await _hold(connection, held)
-    if not free:
-        return [], bool(held)
-    taken = await connection.fetch(
-        _TAKE, [c["account_id"] for c in free], [c["id"] for c in free], real_now, real_now + LEASE
+    candidates = await connection.fetch(
+        _CANDIDATES,
+        real_now,
+        list(rooms.keys()),
+        [room.busy for room in rooms.values()],
+        [room.more for room in rooms.values()],
+        others_max,
+        limit,
     )
-    endpoints = await _endpoints(connection, taken, vault)
-    return [_claimed(r, endpoints.get(r["endpoint_id"])) for r in taken], True
+    # Rows are locked in the order of their ids: workers that meet wait for each other instead of deadlocking.
+    free = sorted([c for c in candidates if c["held_until"] is None][:limit], key=_by_id)
+    held = [c for c in candidates if c["held_until"] is not None]
+    try:
+        if held:
+            await _hold(connection, held)
+        if not free:
+            return [], bool(held)
+        taken = await connection.fetch(
+            _TAKE, [c["account_id"] for c in free], [c["id"] for c in free], real_now, real_now + LEASE
+        )
+    except asyncpg.DeadlockDetectedError:
+        # Two workers met all the same: whoever lost looks again.
+        return [], True
+    endpoints, lost = await _endpoints(connection, taken, vault)
+    return [_claimed(r, endpoints.get(r["endpoint_id"]), secret_lost=r["endpoint_id"] in lost) for r in taken], True
 
 
 async def _hold(connection: Connection, held: Sequence[Record]) -> None:
@@ -172,7 +207,10 @@ def _by_id(record: Record) -> UUID:
     return found
 
 
-async def _endpoints(connection: Connection, taken: Sequence[Record], vault: Vault) -> dict[UUID, Endpoint]:
+async def _endpoints(
+    connection: Connection, taken: Sequence[Record], vault: Vault
+) -> tuple[dict[UUID, Endpoint], set[UUID]]:
+    """The endpoints that still exist, and those whose secrets cannot be opened: theirs alone must fail."""
     keys = {(r["owner_id"], r["endpoint_id"]) for r in taken}
     records = await connection.fetch(
         """
@@ -182,14 +220,23 @@ async def _endpoints(connection: Connection, taken: Sequence[Record], vault: Vau
         [k[0] for k in keys],
         [k[1] for k in keys],
     )
-    return {r["id"]: endpoint_of(r, vault) for r in records}
+    found: dict[UUID, Endpoint] = {}
+    lost: set[UUID] = set()
+    for record in records:
+        try:
+            found[record["id"]] = endpoint_of(record, vault)
+        except SecretLostError:
+            lost.add(record["id"])
+            found[record["id"]] = endpoint_of(record, None)
+    return found, lost
 
 
-def _claimed(record: Record, endpoint: Endpoint | None) -> ClaimedDelivery:
+def _claimed(record: Record, endpoint: Endpoint | None, *, secret_lost: bool) -> ClaimedDelivery:
     return ClaimedDelivery(
         account_id=record["owner_id"],
         id=record["delivery_id"],
         endpoint=endpoint,
+        secret_lost=secret_lost,
         event_id=record["event_id"],
         version=record["subject_version"],
         tries=record["tries"],
@@ -205,7 +252,8 @@ def _claimed(record: Record, endpoint: Endpoint | None) -> ClaimedDelivery:
 
 async def freeze(connection: Connection, bodies: Sequence[Body]) -> dict[tuple[UUID, str], Body]:
     """Keep what will be told, by event and dialect: what another worker kept first counts."""
-    rows = [msgspec.structs.astuple(body) for body in {(b.event_id, b.dialect): b for b in bodies}.values()]
+    unique = {(b.event_id, b.dialect): b for b in bodies}
+    rows = [msgspec.structs.astuple(unique[key]) for key in sorted(unique)]
     kept = await connection.fetch(
         """
         INSERT INTO event_body SELECT * FROM unnest($1::event_body[])
@@ -241,8 +289,9 @@ async def conclude(connection: Connection, results: Sequence[Concluded]) -> None
     await connection.execute(
         """
         UPDATE delivery t
-        SET state = n.state, due_at = n.due_at, leased_until = NULL, first_tried_at = n.first_tried_at,
-            http_status = n.http_status, last_error = n.error, history = t.history || n.entry
+        SET state = n.state, due_at = n.due_at, leased_until = NULL, tries = t.tries + 1,
+            first_tried_at = n.first_tried_at, http_status = n.http_status, last_error = n.error,
+            history = t.history || n.entry
         FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::timestamptz[],
                     $7::smallint[], $8::text[], $9::jsonb[])
             n (account_id, id, leased_until, state, due_at, first_tried_at, http_status, error, entry)
@@ -274,7 +323,7 @@ async def release(connection: Connection, claimed: Sequence[ClaimedDelivery]) ->
     """Give deliveries back that were not sent: as if they had not been taken."""
     await connection.execute(
         """
-        UPDATE delivery t SET leased_until = NULL, tries = t.tries - 1
+        UPDATE delivery t SET leased_until = NULL
         FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) c (account_id, id, leased_until)
         WHERE t.account_id = c.account_id AND t.id = c.id AND t.leased_until = c.leased_until
         """,
@@ -290,7 +339,7 @@ async def drop(connection: Connection, claimed: Sequence[ClaimedDelivery]) -> No
         """
         UPDATE delivery t SET state = 'dropped', due_at = NULL, leased_until = NULL
         FROM unnest($1::uuid[], $2::uuid[]) c (account_id, id)
-        WHERE t.account_id = c.account_id AND t.id = c.id AND t.due_at IS NOT NULL
+        WHERE t.account_id = c.account_id AND t.id = c.id AND coalesce(t.due_at IS NOT NULL, false)
         """,
         [c.account_id for c in claimed],
         [c.id for c in claimed],

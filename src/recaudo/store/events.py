@@ -57,7 +57,10 @@ class Place(msgspec.Struct, frozen=True, order=True):
 
 
 class FeedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Events after a place, oldest first; `end` is where the next page starts."""
+    """Events after a place, oldest first; `end` is where the next page starts: the last event that was looked at.
+
+    Never further: positions that no event has yet mean something else after a move to another server.
+    """
 
     events: Sequence[Told]
     end: Place
@@ -116,11 +119,9 @@ async def read_feed(
             ORDER BY number LIMIT $7
         ),
         edge AS (
-            SELECT h.position AS horizon, l.position, l.subject_id, l.version, l.ordinal,
-                   (SELECT count(*) FROM scanned) AS scanned
-            FROM horizon h LEFT JOIN (SELECT * FROM scanned ORDER BY number DESC LIMIT 1) l ON true
+            SELECT position, subject_id, version, ordinal, number AS scanned FROM scanned ORDER BY number DESC LIMIT 1
         )
-        SELECT edge.horizon, edge.position AS edge_position, edge.subject_id AS edge_subject_id,
+        SELECT edge.position AS edge_position, edge.subject_id AS edge_subject_id,
                edge.version AS edge_version, edge.ordinal AS edge_ordinal, edge.scanned,
                found.position, found.number, {TOLD_COLUMNS}
         FROM edge LEFT JOIN found ON true
@@ -137,19 +138,32 @@ async def read_feed(
         None if wanted.types is None else list(wanted.types),
         wanted.subject_id,
     )
+    if not records:
+        return FeedPage(events=(), end=after, has_more=False)
     found = [r for r in records if r["id"] is not None]
     page = [told_of(r, is_test=is_test) for r in found[:limit]]
     if len(found) > limit:
-        last = found[limit - 1]
-        end = Place(last["position"], last["subject_id"], last["version"], last["ordinal"])
-        return FeedPage(events=page, end=end, has_more=True)
+        return FeedPage(events=page, end=_place(found[limit - 1]), has_more=True)
+    # When as many were looked at as may be, there may be more behind them.
     edge = records[0]
-    if edge["scanned"] == scanned:
-        # There is more behind what was looked at.
-        end = Place(edge["edge_position"], edge["edge_subject_id"], edge["edge_version"], edge["edge_ordinal"])
-        return FeedPage(events=page, end=end, has_more=True)
-    # Everything below the horizon was seen: the next page starts there.
-    return FeedPage(events=page, end=max(after, Place(edge["horizon"])), has_more=False)
+    return FeedPage(events=page, end=_place(edge, "edge_"), has_more=edge["scanned"] == scanned)
+
+
+def _place(record: Record, prefix: str = "") -> Place:
+    return Place(*(record[prefix + name] for name in Place.__struct_fields__))
+
+
+async def find_end(connection: Connection, account_id: UUID) -> Place:
+    """Where an account's feed ends now: at its last event that no other can come before."""
+    record = await connection.fetchrow(
+        f"""
+        SELECT position, subject_id, version, ordinal FROM event
+        WHERE account_id = $1 AND position < ({_HORIZON})
+        ORDER BY position DESC, subject_id DESC, version DESC, ordinal DESC LIMIT 1
+        """,  # noqa: S608 - our own text
+        account_id,
+    )
+    return Place() if record is None else _place(record)
 
 
 async def find_told(connection: Connection, account_id: UUID, event_id: UUID, *, is_test: bool) -> Told | None:

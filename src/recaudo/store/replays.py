@@ -66,7 +66,7 @@ async def find_replay(connection: Connection, account_id: UUID, replay_id: UUID)
     return None if record is None else Replay(**dict(record))
 
 
-async def replay_page(connection: Connection, it: Replay, *, first_id: UUID, real_now: datetime) -> bool:
+async def replay_page(connection: Connection, it: Replay, *, first_id: UUID, now: datetime, real_now: datetime) -> bool:
     """Queue the next page of a replay and note how far it is, in one statement; says whether it is done.
 
     The new deliveries' ids begin like `first_id`. A page that another worker queued meanwhile is not queued again.
@@ -121,7 +121,7 @@ async def replay_page(connection: Connection, it: Replay, *, first_id: UUID, rea
         None if it.types is None else list(it.types),
         it.only_failed,
         real_now,
-        it.created_at,
+        now,
         first_id,
     )
     return done is None or done

@@ -17,7 +17,8 @@ class SecretLostError(Exception):
     def __init__(self) -> None:
         super().__init__(
             "A stored secret cannot be opened: RECAUDO_SECRET_KEY (or secret.key in RECAUDO_HOME) is not the key it "
-            "was encrypted under. Put the old key back."
+            "was encrypted under. Put the old key back. If it is lost for good, so are the webhooks' secrets; "
+            "docs/how-to/run-in-production.md says how to go on."
         )
 
 

@@ -10,14 +10,12 @@ from recaudo.domain.delivering import FAILING_AFTER, Endpoint, Try, judge
 from recaudo.domain.events import ENDPOINT_FAILING
 from recaudo.domain.model import Event
 from recaudo.store import deliveries, door, endpoints
-from recaudo.store.database import Connection
-from recaudo.store.deliveries import Body, ClaimedDelivery, Concluded
+from recaudo.store.database import BadRowError
+from recaudo.store.deliveries import Body, ClaimedDelivery, Concluded, Room
 from recaudo.store.events import FailingEndpoint, Snapshot
+from recaudo.store.vault import SecretLostError
 from recaudo.usecases.core import Core
 from recaudo.usecases.ports import Message
-
-# Deliveries to one endpoint that one worker process holds: some are sent, the next ones wait behind them.
-EACH_MAX = 64
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +41,13 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Try
 
 
-async def claim(core: Core, *, busy: Mapping[UUID, int], limit: int) -> tuple[list[ClaimedDelivery], bool]:
+async def claim(
+    core: Core, *, rooms: Mapping[UUID, Room], others_max: int, limit: int
+) -> tuple[list[ClaimedDelivery], bool]:
     """Take deliveries that are due; see store.deliveries.claim."""
     async with core.database.connection() as connection:
         return await deliveries.claim(
-            connection, real_now=core.clock.now(), busy=busy, each_max=EACH_MAX, limit=limit, vault=core.vault
+            connection, real_now=core.clock.now(), rooms=rooms, others_max=others_max, limit=limit, vault=core.vault
         )
 
 
@@ -57,7 +57,9 @@ async def prepare(core: Core, claimed: Sequence[ClaimedDelivery], base_url: str)
     bodies: dict[tuple[UUID, str], Body] = {}
     errors: dict[UUID, str] = {}
     for c in claimed:
-        if c.endpoint is None or c.body is not None:
+        if c.secret_lost:
+            errors[c.id] = str(SecretLostError())
+        if c.endpoint is None or c.body is not None or (c.event_id, c.endpoint.dialect) in bodies:
             continue
         try:
             body = _render(core, c, c.endpoint, base_url)
@@ -72,7 +74,12 @@ async def prepare(core: Core, claimed: Sequence[ClaimedDelivery], base_url: str)
             if bodies:
                 bodies = await deliveries.freeze(connection, list(bodies.values()))
     return [
-        Prepared(claimed=c, endpoint=c.endpoint, message=_message(c, c.endpoint, bodies), error=errors.get(c.id))
+        Prepared(
+            claimed=c,
+            endpoint=c.endpoint,
+            message=None if c.secret_lost else _message(c, c.endpoint, bodies),
+            error=errors.get(c.id),
+        )
         for c in claimed
         if c.endpoint is not None
     ]
@@ -97,12 +104,44 @@ def _message(claimed: ClaimedDelivery, endpoint: Endpoint, bodies: Mapping[tuple
 
 
 async def conclude(core: Core, tried: Sequence[Tried]) -> list[Concluded]:
-    """Note what came of tries, and tell the account's other endpoints of one that fails for an hour."""
+    """Note what came of tries. A row that the database refuses is found, and spoils no other."""
     results = [_concluded(t, core.chance()) for t in tried]
-    async with core.database.connection() as connection:
-        await deliveries.conclude(connection, results)
-        await _note_health(core, connection, tried)
+    try:
+        async with core.database.connection() as connection:
+            await deliveries.conclude(connection, results)
+    except BadRowError:
+        if len(tried) == 1:
+            outcome = msgspec.structs.replace(tried[0].outcome, answer="", error="the answer could not be kept")
+            async with core.database.connection() as connection:
+                await deliveries.conclude(connection, [msgspec.structs.replace(results[0], outcome=outcome)])
+            return results
+        half = len(tried) // 2
+        return [*await conclude(core, tried[:half]), *await conclude(core, tried[half:])]
     return results
+
+
+async def note_health(core: Core, tried: Sequence[Tried]) -> list[Endpoint]:
+    """Note whose failing period began or ended; returns the endpoints that were told to fail for an hour.
+
+    Of an endpoint with a success among its tries only that counts; what could not be rendered says nothing of it.
+    """
+    latest = {
+        t.prepared.endpoint.id: t
+        for t in sorted(tried, key=lambda t: t.outcome.succeeded)
+        if t.prepared.message is not None
+    }
+    facts = [
+        endpoints.Health(
+            account_id=t.prepared.endpoint.account_id, endpoint_id=t.prepared.endpoint.id, succeeded=t.outcome.succeeded
+        )
+        for t in latest.values()
+        # Others may have seen failures meanwhile: a success is always news.
+        if t.outcome.succeeded or t.prepared.endpoint.failing_since is None
+    ]
+    if facts:
+        async with core.database.connection() as connection:
+            await endpoints.note_health(connection, facts, core.clock.now())
+    return [t.prepared.endpoint for t in latest.values() if await _tell_if_failing(core, t)]
 
 
 async def give_back(core: Core, claimed: Sequence[ClaimedDelivery]) -> None:
@@ -115,7 +154,7 @@ async def give_back(core: Core, claimed: Sequence[ClaimedDelivery]) -> None:
 def _concluded(tried: Tried, chance: float) -> Concluded:
     claimed, outcome = tried.prepared.claimed, tried.outcome
     first = claimed.first_tried_at or outcome.at
-    verdict = judge(outcome, tries=claimed.tries, first_tried_at=first, chance=chance)
+    verdict = judge(outcome, tries=claimed.tries + 1, first_tried_at=first, chance=chance)
     return Concluded(
         account_id=claimed.account_id,
         id=claimed.id,
@@ -127,32 +166,17 @@ def _concluded(tried: Tried, chance: float) -> Concluded:
     )
 
 
-async def _note_health(core: Core, connection: Connection, tried: Sequence[Tried]) -> None:
-    """Only what changes an endpoint's health is written: the first failure, the first success, an hour of failures."""
-    latest = {t.prepared.endpoint.id: t for t in sorted(tried, key=lambda t: t.outcome.succeeded)}
-    news = [
-        endpoints.Health(
-            account_id=t.prepared.endpoint.account_id, endpoint_id=t.prepared.endpoint.id, succeeded=t.outcome.succeeded
-        )
-        for t in latest.values()
-        if t.outcome.succeeded == (t.prepared.endpoint.failing_since is not None)
-    ]
-    if news:
-        await endpoints.note_health(connection, news, core.clock.now())
-    for t in latest.values():
-        since = t.prepared.endpoint.failing_since
-        if since is not None and not t.outcome.succeeded and t.outcome.at - since >= FAILING_AFTER:
-            await _tell_failing(core, t)
-
-
-async def _tell_failing(core: Core, tried: Tried) -> None:
-    """Tell the other endpoints of the account, once for each failing period."""
+async def _tell_if_failing(core: Core, tried: Tried) -> bool:
+    """Tell the other endpoints of the account of an hour of failures, once for each failing period."""
     endpoint, shift = tried.prepared.endpoint, tried.prepared.claimed.clock_shift
+    since = endpoint.failing_since
+    if since is None or tried.outcome.succeeded or tried.outcome.at - since < FAILING_AFTER:
+        return False
     real_now = core.clock.now()
     async with core.database.transaction() as connection:
         period = await endpoints.begin_telling(connection, endpoint.account_id, endpoint.id, real_now - FAILING_AFTER)
         if period is None:
-            return
+            return False
         snapshot = Snapshot(
             endpoint=FailingEndpoint(
                 id=endpoint.id,
@@ -173,3 +197,4 @@ async def _tell_failing(core: Core, tried: Tried) -> None:
             at=real_now + shift,
         )
         await door.tell_failing(connection, event, msgspec.json.encode(snapshot), real_now)
+    return True

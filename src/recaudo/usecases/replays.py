@@ -1,18 +1,19 @@
 """Telling events again: asked for in one request, gone through page by page by the worker."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
 from recaudo.domain.model import Account
-from recaudo.store import replays
+from recaudo.store import accounts, door, replays
 from recaudo.store.due import Claimed
 from recaudo.store.endpoints import find_endpoint
 from recaudo.store.replays import Replay
-from recaudo.usecases.core import Core, NotFoundError
+from recaudo.usecases.core import Core, Done, NotFoundError, Once, repeated, replay_if_known
 
 # Well inside a lease: what is left then is gone on with under the next one.
 TURN_S = 20
@@ -29,8 +30,29 @@ class AskReplay(msgspec.Struct, frozen=True, kw_only=True):
     only_failed: bool = False
 
 
-async def ask(core: Core, account: Account, command: AskReplay) -> Replay:
-    """Note a replay. Raises NotFoundError when the endpoint it names is none of the account's."""
+async def ask(
+    core: Core,
+    account: Account,
+    command: AskReplay,
+    respond: Callable[[Replay], tuple[int, bytes]],
+    *,
+    once: Once | None,
+) -> Done:
+    """Note a replay. Raises KeyReusedError, and NotFoundError when the endpoint it names is none of the account's."""
+    return await repeated(partial(_ask_once, core, account, command, respond=respond, once=once))
+
+
+async def _ask_once(
+    core: Core,
+    account: Account,
+    command: AskReplay,
+    *,
+    respond: Callable[[Replay], tuple[int, bytes]],
+    once: Once | None,
+) -> Done:
+    known = await replay_if_known(core, account, once)
+    if known is not None:
+        return known
     moment = core.moment(account)
     asked = Replay(
         account_id=account.id,
@@ -43,13 +65,16 @@ async def ask(core: Core, account: Account, command: AskReplay) -> Replay:
         endpoint_id=command.endpoint_id,
         only_failed=command.only_failed,
     )
-    async with core.database.connection() as connection:
+    status, answer = respond(asked)
+    async with core.database.transaction() as connection:
+        if once is not None:
+            await door.remember(connection, once.remembered(account, status, answer, moment.now))
         if command.endpoint_id is not None:
             found = await find_endpoint(connection, account.id, command.endpoint_id, core.vault)
             if found is None:
                 raise NotFoundError
         await replays.insert_replay(connection, asked, core.clock.now())
-    return asked
+    return Done(status=status, answer=answer)
 
 
 async def find(core: Core, account: Account, replay_id: UUID) -> Replay:
@@ -70,5 +95,7 @@ async def go_on(core: Core, claimed: Claimed) -> None:
             found = await replays.find_replay(connection, claimed.account_id, claimed.id)
             if found is None or found.state == "done":
                 return
-            now = core.clock.now()
-            done = await replays.replay_page(connection, found, first_id=core.ids.new(found.created_at), real_now=now)
+            real_now = core.clock.now()
+            now = real_now + await accounts.clock_shift_of(connection, found.account_id)
+            first_id = core.ids.new(now)
+            done = await replays.replay_page(connection, found, first_id=first_id, now=now, real_now=real_now)

@@ -148,18 +148,48 @@ async def _delete_once(core: Core, account: Account, endpoint_id: UUID, dialect:
         return await _answer(core, account, connection, (204, b""), once)
 
 
-async def send_sample(core: Core, account: Account, endpoint_id: UUID, base_url: str, *, dialect: str | None) -> UUID:
-    """Queue an invented event of the first type an endpoint lists; returns the delivery's id. Raises NotFoundError."""
-    found = await find(core, account, endpoint_id, dialect=dialect)
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an endpoint is looked for (in any dialect when none is named), and where links lead."""
+
+    dialect: str | None
+    base_url: str
+
+
+async def send_sample(
+    core: Core,
+    account: Account,
+    endpoint_id: UUID,
+    place: Place,
+    respond: Callable[[UUID], tuple[int, bytes]],
+    *,
+    once: Once | None,
+) -> Done:
+    """Queue an invented event of the first type an endpoint lists. Raises NotFoundError and KeyReusedError."""
+    return await repeated(partial(_sample_once, core, account, endpoint_id, place, respond=respond, once=once))
+
+
+async def _sample_once(
+    core: Core,
+    account: Account,
+    endpoint_id: UUID,
+    place: Place,
+    *,
+    respond: Callable[[UUID], tuple[int, bytes]],
+    once: Once | None,
+) -> Done:
+    known = await replay_known(core, account, once)
+    if known is not None:
+        return known
+    found = await find(core, account, endpoint_id, dialect=place.dialect)
     moment = core.moment(account)
     event_id, delivery_id = moment.new_id(), moment.new_id()
     type_ = found.types[0]
     sample = core.webhooks[found.dialect].sample
-    body = sample(type_, base_url, moment.now, is_test=account.is_test, event_id=event_id)
+    body = sample(type_, place.base_url, moment.now, is_test=account.is_test, event_id=event_id)
     made = replays.Sample(delivery_id=delivery_id, event_id=event_id, type=type_, body=body, at=moment.now)
-    async with core.database.connection() as connection:
+    async with core.database.transaction() as connection:
         await replays.insert_sample(connection, found, made, core.clock.now())
-    return delivery_id
+        return await _answer(core, account, connection, respond(delivery_id), once)
 
 
 async def find(core: Core, account: Account, endpoint_id: UUID, *, dialect: str | None) -> Endpoint:
@@ -175,6 +205,15 @@ async def replay_known(core: Core, account: Account, once: Once | None) -> Done 
     """The answer that was kept under a key, if any. Raises KeyReusedError."""
     async with core.database.connection() as connection:
         return await _replay_sealed(core, account, connection, once)
+
+
+async def check_secrets(core: Core) -> None:
+    """Raise SecretLostError if the newest endpoint's secrets were encrypted under another key than this process has.
+
+    A second machine that made a key of its own would sign nothing and spoil what the first one does.
+    """
+    async with core.database.connection() as connection:
+        await endpoints.open_newest(connection, core.vault)
 
 
 def _tells(core: Core, it: Endpoint) -> list[str]:

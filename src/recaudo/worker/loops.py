@@ -16,7 +16,7 @@ from recaudo.store.due import Claimed
 from recaudo.usecases import due, replays
 from recaudo.usecases.core import Core
 from recaudo.worker.backoff import wait_after
-from recaudo.worker.deliveries import CLAIMED_MAX, Dispatcher
+from recaudo.worker.deliveries import CLAIMED_MAX, RESERVED, Dispatcher
 from recaudo.worker.sender import Sender
 
 BATCH_MAX = 50
@@ -44,7 +44,7 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     meter: DeliveryMeter | None = None
 
     def sender(self) -> Sender:
-        return Sender(allow_private_networks=self.allow_private_networks, connections_max=CLAIMED_MAX)
+        return Sender(allow_private_networks=self.allow_private_networks, connections_max=CLAIMED_MAX + RESERVED)
 
 
 async def run(core: Core, stop: asyncio.Event, telling: Telling) -> None:

@@ -89,34 +89,38 @@ class Sender:
         """POST a body now, which is `at`. Never raises: whatever goes wrong is told in the result."""
         started_s = time.monotonic()
         try:
+            # The head alone: once a status is there, it counts.
             async with asyncio.timeout(TIMEOUT_S):
-                status, answer, answered = await self._post(url, headers, body)
+                response = await self._post(url, headers, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, asyncio.LimitOverrunError) as error:
-            return _failed(at, started_s, _explain(error))
-        return Try(
-            at=at,
-            status=status,
-            error=None if 200 <= status <= 299 else _refusal(status, answered),
-            latency_ms=_elapsed_ms(started_s),
-            answer=_readable(answer),
-            retry_after_s=_retry_after_s(answered.get("Retry-After"), at),
-        )
+            return failed(at, _explain(error), latency_ms=_elapsed_ms(started_s))
+        try:
+            status, answered = response.status, response.headers
+            return Try(
+                at=at,
+                status=status,
+                error=None if 200 <= status <= 299 else _storable(_refusal(status, answered)),
+                latency_ms=_elapsed_ms(started_s),
+                answer=_readable(await _beginning(response)),
+                retry_after_s=_retry_after_s(answered.get("Retry-After"), at),
+            )
+        finally:
+            response.release()
 
-    async def _post(
-        self, url: str, headers: Sequence[tuple[str, str]], body: bytes
-    ) -> tuple[int, bytes, Mapping[str, str]]:
+    async def _post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> aiohttp.ClientResponse:
         assert self._session is not None, "used inside `async with`"
         if not self._allow_private:
             # A host that is an address is connected to without asking the resolver.
             known = literal(urlsplit(url).hostname or "")
             if known is not None and not is_public(known):
                 raise ForbiddenAddressError(known)
-        async with self._session.post(url, data=body, headers=list(headers), allow_redirects=False) as response:
-            return response.status, await _beginning(response), response.headers
+        return await self._session.post(url, data=body, headers=list(headers), allow_redirects=False)
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     """The first bytes of an answer. Its status is known by now, so an answer that never ends is no failure."""
+    if response.content.at_eof():
+        return b""
     answer = bytearray()
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -130,8 +134,9 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     return bytes(answer)
 
 
-def _failed(at: datetime, started_s: float, error: str) -> Try:
-    return Try(at=at, status=None, error=error, latency_ms=_elapsed_ms(started_s), answer="")
+def failed(at: datetime, error: str, *, latency_ms: int = 0) -> Try:
+    """A try that had no answer, and why."""
+    return Try(at=at, status=None, error=_storable(error), latency_ms=latency_ms, answer="")
 
 
 def _elapsed_ms(started_s: float) -> int:
@@ -162,7 +167,13 @@ def _explain(error: Exception) -> str:
             text = "the answer broke off"
         case _:
             text = f"{type(error).__name__}: {error}"
-    return text[:ERROR_CHARS_MAX]
+    return text
+
+
+def _storable(text: str) -> str:
+    """Text that a database takes: what a receiver sends may hold anything."""
+    clean = text[:ERROR_CHARS_MAX].encode("utf-8", "replace").decode()
+    return clean.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _readable(answer: bytes) -> str:
@@ -179,8 +190,8 @@ def _retry_after_s(text: str | None, now: datetime) -> int | None:
         return min(int(text[:9]), RETRY_AFTER_S_MAX)
     try:
         moment: Any = parsedate_to_datetime(text)
-    except ValueError:
+        wait_s = int((moment - now).total_seconds())
+    except (ValueError, OverflowError, TypeError):
+        # No date, one beyond all calendars, or one without a zone.
         return None
-    if moment.tzinfo is None:
-        return None
-    return max(0, min(int((moment - now).total_seconds()), RETRY_AFTER_S_MAX))
+    return max(0, min(wait_s, RETRY_AFTER_S_MAX))

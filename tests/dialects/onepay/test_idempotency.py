@@ -492,7 +492,7 @@ async def test_a_duplicate_that_waited_too_long_is_told_to_come_back(world: Worl
 
 
 async def test_between_two_server_processes_there_is_still_one_effect(world: World, tmp_path: Path) -> None:
-    async with running(world.database_url, tmp_path, workers=2) as pair:
+    async with running(world.database_url, tmp_path, workers=2, runs_worker=False) as pair:
         client = await pair.merchant()
         # Each request has a connection of its own, so that both processes get some.
         client.headers["Connection"] = "close"

@@ -19,7 +19,7 @@ from recaudo.store import deliveries, endpoints
 from recaudo.store.deliveries import DeliveryView
 from recaudo.usecases import webhooks
 from recaudo.usecases.core import Core, Done, Once
-from recaudo.usecases.webhooks import NewEndpoint
+from recaudo.usecases.webhooks import NewEndpoint, Place
 
 DIALECT = "onepay"
 URL_CHARS_MAX = 500
@@ -225,10 +225,14 @@ class EndpointActions:
         """Remove an endpoint."""
         return await webhooks.delete(self._core, account, endpoint_id, dialect=DIALECT, once=once)
 
-    async def send_sample(self, account: Account, endpoint_id: UUID, base_url: str) -> dict[str, Any]:
+    async def send_sample(self, account: Account, endpoint_id: UUID, base_url: str, once: Once | None) -> Done:
         """Queue an invented event."""
-        delivery_id = await webhooks.send_sample(self._core, account, endpoint_id, base_url, dialect=DIALECT)
-        return {"data": {"delivery_id": str(delivery_id)}}
+
+        def respond(delivery_id: UUID) -> tuple[int, bytes]:
+            return 200, _data({"delivery_id": str(delivery_id)})
+
+        place = Place(dialect=DIALECT, base_url=base_url)
+        return await webhooks.send_sample(self._core, account, endpoint_id, place, respond, once=once)
 
     async def detail(self, account: Account, endpoint_id: UUID) -> dict[str, Any]:
         """An endpoint with its newest deliveries."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -238,6 +239,7 @@ def method(it: Mapping[str, Any], of: Invoice) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4096)
 def event_name(event_id: UUID) -> str:
     """An event's id on the wire: `evt_` and 24 letters or digits (14.2)."""
     return f"evt_{base62(event_id.int)}"

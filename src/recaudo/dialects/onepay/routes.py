@@ -230,8 +230,8 @@ class Operations:
 
     async def test_webhook(self, request: ApiRequest) -> Reply:
         """POST /webhooks/{id}/test (13)."""
-        body = await self._endpoints.send_sample(request.account, _id(request), request.base_url)
-        return _ok(body, [*_unknown_members(request), *_unknown_query(request)])
+        done = await self._endpoints.send_sample(request.account, _id(request), request.base_url, _once(request))
+        return _reply(done, _unknown_members(request), request)
 
     async def rotate_webhook(self, request: ApiRequest) -> Reply:
         """POST /webhooks/{id}/rotate (13)."""
@@ -305,7 +305,7 @@ def routes(operations: Operations) -> Sequence[Route]:
             o.test_webhook,
             "testWebhook",
             "Enviar un evento de ejemplo",
-            {"body": "optional", "once": "none"},
+            acts,
         ),
         ("POST", "/webhooks/{webhook_id}/rotate", o.rotate_webhook, "rotateWebhook", "Cambiar el secreto", acts),
     )

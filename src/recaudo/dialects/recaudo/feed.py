@@ -12,12 +12,14 @@ import msgspec
 from recaudo.dialects.recaudo import render
 from recaudo.dialects.recaudo.cursors import feed_cursor, read_feed_cursor
 from recaudo.dialects.recaudo.errors import InvalidQueryError
+from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_replay
 from recaudo.domain.events import EVENT_TYPES
 from recaudo.domain.model import Account
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
-from recaudo.store.events import FeedFilter, FeedPage, Place, Told, read_feed
+from recaudo.store.events import FeedFilter, FeedPage, Place, Told, find_end, read_feed
+from recaudo.store.replays import Replay
 from recaudo.usecases import replays
 from recaudo.usecases.core import Core, NotFoundError
 
@@ -29,7 +31,6 @@ POLL_S = 0.25
 WAITING_MAX = 20
 # The cursor of who wants only what happens from now on.
 END = "end"
-_NOBODY = UUID(int=0)
 
 
 class TooManyWaitingError(Exception):
@@ -58,7 +59,7 @@ class Feed:
         """GET /events: oldest first, or from `cursor=end` on; with `wait` it answers as soon as there is something."""
         wanted = self._parse(request)
         if wanted.after is None:
-            wanted = msgspec.structs.replace(wanted, after=await self._end())
+            wanted = msgspec.structs.replace(wanted, after=await self._end(request.account))
         page = await self._read(request.account, wanted)
         if not page.events and not page.has_more and wanted.wait_s:
             page = await self._wait(request.account, wanted)
@@ -71,8 +72,12 @@ class Feed:
 
     async def replay(self, request: ApiRequest) -> Reply:
         """POST /events/replay: tell events again. They are queued by the worker, page by page."""
-        asked = await replays.ask(self._core, request.account, parse_replay(request.body or {}))
-        return Reply(status=202, body=msgspec.json.encode(render.replay(asked)))
+        command = parse_replay(request.body or {})
+
+        def respond(asked: Replay) -> tuple[int, bytes]:
+            return 202, msgspec.json.encode(render.replay(asked))
+
+        return reply(await replays.ask(self._core, request.account, command, respond, once=once_of(request)))
 
     async def get_replay(self, request: ApiRequest) -> Reply:
         """GET /events/replay/{id}: how far it is."""
@@ -83,11 +88,10 @@ class Feed:
         found = await replays.find(self._core, request.account, replay_id)
         return Reply(status=200, body=msgspec.json.encode(render.replay(found)))
 
-    async def _end(self) -> Place:
-        """Where the feed ends now, however long it is: nobody's feed is empty and ends at the same place."""
+    async def _end(self, account: Account) -> Place:
+        """Where the feed ends now, however long it is."""
         async with self._core.database.connection() as connection:
-            page = await read_feed(connection, _NOBODY, Place(), FeedFilter(), limit=1, is_test=True)
-        return page.end
+            return await find_end(connection, account.id)
 
     async def _read(self, account: Account, wanted: Wanted) -> FeedPage:
         assert wanted.after is not None, "the end was looked up"
@@ -160,6 +164,7 @@ class Feed:
                 summary="Tell events again",
                 tag="events",
                 body="required",
+                once="optional",
             ),
             Route(
                 method="GET",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,7 @@ def optional_instant(at: datetime | None) -> str | None:
     return None if at is None else instant(at)
 
 
+@lru_cache(maxsize=4096)
 def event_name(event_id: UUID) -> str:
     """An event's id on the wire, in every dialect."""
     return f"evt_{base62(event_id.int)}"

@@ -9,16 +9,17 @@ import msgspec
 from recaudo.dialects.recaudo import render
 from recaudo.dialects.recaudo.cursors import id_cursor, read_id_cursor
 from recaudo.dialects.recaudo.errors import InvalidError, InvalidQueryError
+from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_changed_endpoint, parse_new_endpoint, parse_overlap
 from recaudo.domain.delivering import DeliveryState, Endpoint
 from recaudo.edge.addresses import UrlPolicy
-from recaudo.edge.bodies import canonical
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
 from recaudo.store import deliveries, endpoints
 from recaudo.store.lists import PageRequest
 from recaudo.usecases import webhooks
-from recaudo.usecases.core import Core, Done, NotFoundError, Once
+from recaudo.usecases.core import Core, NotFoundError
+from recaudo.usecases.webhooks import Place
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
@@ -34,17 +35,17 @@ class Telling:
 
     async def create(self, request: ApiRequest) -> Reply:
         """POST /webhooks."""
-        account, once = request.account, _once(request)
+        account, once = request.account, once_of(request)
         known = await webhooks.replay_known(self._core, account, once)
         if known is not None:
-            return _reply(known)
+            return reply(known)
         command = parse_new_endpoint(request.body or {}, self._core.webhooks)
         await self._check_url(command.url, is_test=account.is_test)
 
         def respond(made: Endpoint) -> tuple[int, bytes]:
             return 201, msgspec.json.encode(render.endpoint(made, is_test=account.is_test, with_secret=True))
 
-        return _reply(await webhooks.create(self._core, account, command, respond, once=once))
+        return reply(await webhooks.create(self._core, account, command, respond, once=once))
 
     async def list_all(self, request: ApiRequest) -> Reply:
         """GET /webhooks: all of the account's, in every dialect, newest first."""
@@ -63,10 +64,10 @@ class Telling:
 
     async def change(self, request: ApiRequest) -> Reply:
         """PUT /webhooks/{id}: any of name, description, url, types."""
-        account, once = request.account, _once(request)
+        account, once = request.account, once_of(request)
         known = await webhooks.replay_known(self._core, account, once)
         if known is not None:
-            return _reply(known)
+            return reply(known)
         found = await webhooks.find(self._core, account, _id(request), dialect=None)
         values = parse_changed_endpoint(request.body or {}, self._core.webhooks[found.dialect])
         if "url" in values:
@@ -75,14 +76,14 @@ class Telling:
         def respond(changed: Endpoint) -> tuple[int, bytes]:
             return 200, msgspec.json.encode(render.endpoint(changed, is_test=account.is_test, with_secret=False))
 
-        return _reply(
+        return reply(
             await webhooks.change(self._core, account, found.id, lambda _: values, respond, dialect=None, once=once)
         )
 
     async def delete(self, request: ApiRequest) -> Reply:
         """DELETE /webhooks/{id}."""
-        return _reply(
-            await webhooks.delete(self._core, request.account, _id(request), dialect=None, once=_once(request))
+        return reply(
+            await webhooks.delete(self._core, request.account, _id(request), dialect=None, once=once_of(request))
         )
 
     async def rotate(self, request: ApiRequest) -> Reply:
@@ -95,18 +96,22 @@ class Telling:
         def respond(changed: Endpoint) -> tuple[int, bytes]:
             return 200, msgspec.json.encode(render.endpoint(changed, is_test=account.is_test, with_secret=True))
 
-        return _reply(
+        return reply(
             await webhooks.rotate(
-                self._core, account, _id(request), overlap, respond, dialect=None, once=_once(request)
+                self._core, account, _id(request), overlap, respond, dialect=None, once=once_of(request)
             )
         )
 
     async def test(self, request: ApiRequest) -> Reply:
         """POST /webhooks/{id}/test: queue an invented event of the first type it lists."""
-        delivery_id = await webhooks.send_sample(
-            self._core, request.account, _id(request), request.base_url, dialect=None
+
+        def respond(delivery_id: UUID) -> tuple[int, bytes]:
+            return 200, msgspec.json.encode({"delivery_id": str(delivery_id)})
+
+        place = Place(dialect=None, base_url=request.base_url)
+        return reply(
+            await webhooks.send_sample(self._core, request.account, _id(request), place, respond, once=once_of(request))
         )
-        return _ok({"delivery_id": str(delivery_id)})
 
     async def list_deliveries(self, request: ApiRequest) -> Reply:
         """GET /deliveries: newest first, by state, endpoint or event. State `failed` is the dead list."""
@@ -218,13 +223,14 @@ class Telling:
                 summary="Send an invented event",
                 tag="webhooks",
                 body="optional",
+                once="optional",
             ),
             Route(
                 method="GET",
                 path="/deliveries",
                 handler=self.list_deliveries,
                 operation_id="listDeliveries",
-                summary="List deliveries; `state=failed` is the dead list",
+                summary="List deliveries, and the dead ones",
                 tag="webhooks",
             ),
             Route(
@@ -236,16 +242,6 @@ class Telling:
                 tag="webhooks",
             ),
         )
-
-
-def _once(request: ApiRequest) -> Once | None:
-    if request.once_key is None:
-        return None
-    return Once(
-        scope=f"recaudo {request.route.method} {request.path.lower()}",
-        key=request.once_key,
-        request=canonical(request.body or {}),
-    )
 
 
 def _id(request: ApiRequest) -> UUID:
@@ -281,11 +277,6 @@ def _limit(text: str | None) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= LIMIT_MAX:
         raise InvalidQueryError("limit", f"Must be a whole number from 1 to {LIMIT_MAX}.")
     return int(text)
-
-
-def _reply(done: Done) -> Reply:
-    headers = [("Idempotent-Replayed", "true")] if done.replayed else []
-    return Reply(status=done.status, body=done.answer, headers=headers)
 
 
 def _ok(body: object) -> Reply:
