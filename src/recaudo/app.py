@@ -33,6 +33,7 @@ from recaudo.dialects.recaudo.dialect import Own
 from recaudo.dialects.recaudo.webhooks import OwnWebhooks
 from recaudo.dialects.treli import openapi as treli_openapi
 from recaudo.dialects.treli.dialect import Treli, TreliRegisters
+from recaudo.dialects.treli.webhooks import TreliWebhooks
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.api import BODY_BYTES_MAX, Api, Dialect
 from recaudo.edge.auth import Authenticator
@@ -80,7 +81,7 @@ _log: Any = structlog.get_logger("recaudo.app")
 def make_core(database: Database, secret: str) -> Core:
     """The use cases' parts, over an open database; `secret` is what secrets at rest are encrypted under."""
     gateways = {gateway.name: gateway for gateway in (Sandbox(),)}
-    webhooks = {dialect.name: dialect for dialect in (OnePayWebhooks(), OwnWebhooks())}
+    webhooks = {dialect.name: dialect for dialect in (OnePayWebhooks(), TreliWebhooks(), OwnWebhooks())}
     return Core(
         database=database,
         writer=Writer(database),

@@ -106,7 +106,18 @@ class Owner:
         customer = await self.make(f"{treli}/customers", TRELI_CUSTOMER)
         product = await self.make(f"{treli}/products", {"name": "Internet"})
         price = await self.make(f"{treli}/prices", {"product_id": product, "unit_price": "20000.00"})
-        self.treli_ids = {"customer_id": [customer], "product_id": [product], "price_id": [price]}
+        items = [{"price": price}]
+        invoice = {"customer": customer, "items": items, "invoice_number": "FV-1"}
+        alone = {"customer": customer, "items": items, "discounts": [{"amount": "1.00"}]}
+        collection = await speaks_treli(self.client).post(f"{treli}/collections", alone, once=ONCE)
+        self.treli_ids = {
+            "customer_id": [customer],
+            "product_id": [product],
+            "price_id": [price],
+            "invoice_id": [await self.make(f"{treli}/invoices", invoice)],
+            "collection_id": [collection.json["id"]],
+            "discount_id": [collection.json["discounts"][0]["id"]],
+        }
         retention = {"kind": "reteica", "name": "ICA", "percentage": "0.966"}
         self.ids["retention_id"] = [await self.make(f"{registers}/retentions", retention)]
         self.ids["rule_id"] = [await self.make(f"{registers}/collection_rules", {"name": "Amable", "moments": []})]
@@ -119,12 +130,12 @@ class Owner:
     def paths(self, mount: str, route: Route) -> list[str]:
         """The route's path with each of the owner's ids, as the mount's dialect writes them."""
         names = re.findall(r"{(\w+)}", route.path)
-        assert len(names) <= 1, f"{route.path}: say here how to fill several placeholders"
-        if not names:
-            return []
         ids = self.treli_ids if mount == MOUNTS["treli"] else self.ids
-        assert names[0] in ids, f"{route.path}: make an object for {{{names[0]}}} in set_up, so that it is tried"
-        return [route.path.replace(f"{{{names[0]}}}", id_) for id_ in ids[names[0]]]
+        paths = [route.path] if names else []
+        for name in names:
+            assert name in ids, f"{route.path}: make an object for {{{name}}} in set_up, so that it is tried"
+            paths = [path.replace(f"{{{name}}}", id_) for path in paths for id_ in ids[name]]
+        return paths
 
 
 INVOICE = {

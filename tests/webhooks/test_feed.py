@@ -186,7 +186,7 @@ async def test_a_cursor_is_for_its_own_list_and_cannot_be_changed_into_another_a
         ("type=invoice.paid,", "type"),
         ("type=payment.approved", "type"),
         ("subject=mine", "subject"),
-        ("dialect=treli", "dialect"),
+        ("dialect=siigo", "dialect"),
     ],
 )
 async def test_a_parameter_that_is_wrong_or_unknown_is_refused(client: Client, query: str, field: str) -> None:
@@ -410,7 +410,7 @@ async def read(
     core: Core, account: Account, after: Place, wanted: FeedFilter | None = None, *, limit: int = 100
 ) -> FeedPage:
     async with core.database.connection() as connection:
-        return await read_feed(connection, account.id, after, wanted or FeedFilter(), limit=limit, is_test=True)
+        return await read_feed(connection, account, after, wanted or FeedFilter(), limit=limit)
 
 
 async def many_events(core: Core, account: Account, count: int, *, apart: bool = False) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.model import Collection, Event, Invoice, InvoiceKind
+from recaudo.domain.model import Account, Collection, Event, Invoice, InvoiceKind
 from recaudo.domain.states import CollectionState, InvoiceState
 from recaudo.edge.ecmascript import stringify
 from recaudo.store.events import Snapshot, Told
@@ -113,6 +113,10 @@ class Inventor:
             data={},
             at=self._now,
         )
-        told = Told(event=event, snapshot=Snapshot(invoice=invoice, collections=(collection,)), is_test=True)
+        told = Told(
+            event=event,
+            snapshot=Snapshot(invoice=invoice, collections=(collection,)),
+            account=Account(id=event.account_id, merchant_id=event.account_id, is_test=True),
+        )
         type_, body = self._dialect.body(told, BASE_URL)
         return Message(event_id=event.id, type=type_, subject_version=invoice.version, body=body)

@@ -17,6 +17,7 @@ from recaudo.domain.model import (
     Attempt,
     Case,
     Collection,
+    Customer,
     Event,
     Invoice,
     InvoiceKind,
@@ -89,11 +90,18 @@ class Draft:
     """The only mutable thing in the domain: one change while it is being decided."""
 
     def __init__(
-        self, invoice: Invoice, collections: tuple[Collection, ...], moment: Moment, *, before: Case | None
+        self,
+        invoice: Invoice,
+        collections: tuple[Collection, ...],
+        moment: Moment,
+        *,
+        before: Case | None,
+        customer: Customer | None = None,
     ) -> None:
         self.invoice = invoice
         self.moment = moment
         self._before = before
+        self._customer = before.customer if before is not None else customer
         self._collections = {c.id: c for c in collections}
         self._touched: dict[UUID, None] = {}
         self._attempts: dict[UUID, Attempt] = {}
@@ -108,9 +116,9 @@ class Draft:
         return cls(invoice, case.collections, moment, before=case)
 
     @classmethod
-    def new(cls, invoice: Invoice, moment: Moment) -> "Draft":
-        """A draft of an invoice that does not exist yet."""
-        return cls(invoice, (), moment, before=None)
+    def new(cls, invoice: Invoice, moment: Moment, customer: Customer | None = None) -> "Draft":
+        """A draft of an invoice that does not exist yet; the customer is for showing."""
+        return cls(invoice, (), moment, before=None, customer=customer)
 
     @property
     def case(self) -> Case:
@@ -120,7 +128,7 @@ class Draft:
             invoice=self.invoice,
             collections=tuple(self._collections.values()),
             receipts=(*(known.receipts if known else ()), *self._receipts),
-            customer=known.customer if known else None,
+            customer=self._customer,
         )
 
     def set_invoice(self, **fields: Any) -> None:  # noqa: ANN401 - the fields are Invoice's own

@@ -8,7 +8,7 @@ import msgspec
 
 from recaudo.domain.billing import Terms
 from recaudo.domain.changes import Books, Change, Draft, Moment
-from recaudo.domain.model import Collection, Invoice, InvoiceKind
+from recaudo.domain.model import Collection, Customer, Invoice, InvoiceKind
 from recaudo.domain.states import CollectionState, Refusal, RefusedError
 
 
@@ -23,15 +23,21 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_invoice(
-    invoice: Invoice, moment: Moment, *, expires_at: datetime | None = None, plan: Sequence[Asking] | None = None
+    invoice: Invoice,
+    moment: Moment,
+    *,
+    expires_at: datetime | None = None,
+    plan: Sequence[Asking] | None = None,
+    customer: Customer | None = None,
 ) -> Change:
     """A new invoice and its collections: `plan`, or one for all of it, whose id is `invoice.collection_id`.
 
     An invoice is billed at once, what is withheld from it included; a stand-alone request is no debt, so its ledger
-    starts with its first receipt. Raises RefusedError when the smallest part is above the amount.
+    starts with its first receipt. `customer` is the debtor, to be shown.
+    Raises RefusedError when the smallest part is above the amount.
     """
     check_partial(invoice)
-    draft = Draft.new(invoice, moment)
+    draft = Draft.new(invoice, moment, customer)
     draft.event("invoice.created")
     if invoice.kind is InvoiceKind.INVOICE:
         _bill(draft, invoice)

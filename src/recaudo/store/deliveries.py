@@ -14,6 +14,8 @@ import asyncpg
 import msgspec
 
 from recaudo.domain.delivering import HOLDS_BACK_FOR, DeliveryState, Endpoint, Try
+from recaudo.domain.model import Account
+from recaudo.store.accounts import account_of
 from recaudo.store.database import Connection
 from recaudo.store.endpoints import SWEPT_FOR, endpoint_of
 from recaudo.store.events import TOLD_COLUMNS, Told, told_of
@@ -132,7 +134,7 @@ _TAKE = f"""
     )
     SELECT taken.id AS delivery_id, taken.endpoint_id, taken.event_id, taken.version AS subject_version, taken.tries,
         taken.first_tried_at, taken.leased_until, taken.account_id AS owner_id,
-        a.is_test, a.clock_shift, b.type AS body_type, b.body, told.*
+        a.is_test, a.clock_shift, a.settings, a.merchant_id, b.type AS body_type, b.body, told.*
     FROM taken
     JOIN account a ON a.id = taken.account_id
     JOIN endpoint p ON p.account_id = taken.account_id AND p.id = taken.endpoint_id
@@ -231,6 +233,13 @@ async def _endpoints(
     return found, lost
 
 
+def _account(record: Record) -> Account:
+    """Whose event it is, as far as bodies depend on it."""
+    names = {"id": record["owner_id"], "active": True, "merchant_slug": "", "merchant_name": ""}
+    known = {name: record[name] for name in ("merchant_id", "is_test", "clock_shift", "settings")}
+    return account_of(names | known)
+
+
 def _claimed(record: Record, endpoint: Endpoint | None, *, secret_lost: bool) -> ClaimedDelivery:
     return ClaimedDelivery(
         account_id=record["owner_id"],
@@ -246,7 +255,7 @@ def _claimed(record: Record, endpoint: Endpoint | None, *, secret_lost: bool) ->
         clock_shift=record["clock_shift"],
         type=record["body_type"],
         body=record["body"],
-        told=None if record["id"] is None else told_of(record, is_test=record["is_test"]),
+        told=None if record["id"] is None else told_of(record, _account(record)),
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt
+from recaudo.domain.model import Account, Attempt, Collection, Customer, Event, Invoice, Receipt
 from recaudo.store.database import Connection
 from recaudo.store.rows import Record
 
@@ -44,7 +44,11 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     event: Event
     snapshot: Snapshot
-    is_test: bool
+    account: Account
+
+    @property
+    def is_test(self) -> bool:
+        return self.account.is_test
 
 
 class Place(msgspec.Struct, frozen=True, order=True):
@@ -90,14 +94,14 @@ TOLD_COLUMNS = """
 _HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + shift AS position FROM feed"
 
 
-def told_of(record: Record, *, is_test: bool) -> Told:
+def told_of(record: Record, account: Account) -> Told:
     """The event in a row that has TOLD_COLUMNS."""
     event = Event(**{name: record[name] for name in Event.__struct_fields__})
-    return Told(event=event, snapshot=decode_snapshot(record["snapshot"]), is_test=is_test)
+    return Told(event=event, snapshot=decode_snapshot(record["snapshot"]), account=account)
 
 
 async def read_feed(
-    connection: Connection, account_id: UUID, after: Place, wanted: FeedFilter, *, limit: int, is_test: bool
+    connection: Connection, account: Account, after: Place, wanted: FeedFilter, *, limit: int
 ) -> FeedPage:
     """The next events of an account. With filters a page may be short, or empty, although there is more."""
     scanned = limit + 1 if wanted.is_open else SCANNED_MAX
@@ -128,7 +132,7 @@ async def read_feed(
         LEFT JOIN event e ON e.account_id = found.account_id AND e.id = found.id
         ORDER BY found.number
         """,  # noqa: S608 - our own column names
-        account_id,
+        account.id,
         after.position,
         after.subject_id,
         after.version,
@@ -141,7 +145,7 @@ async def read_feed(
     if not records:
         return FeedPage(events=(), end=after, has_more=False)
     found = [r for r in records if r["id"] is not None]
-    page = [told_of(r, is_test=is_test) for r in found[:limit]]
+    page = [told_of(r, account) for r in found[:limit]]
     if len(found) > limit:
         return FeedPage(events=page, end=_place(found[limit - 1]), has_more=True)
     # When as many were looked at as may be, there may be more behind them.
@@ -166,14 +170,14 @@ async def find_end(connection: Connection, account_id: UUID) -> Place:
     return Place() if record is None else _place(record)
 
 
-async def find_told(connection: Connection, account_id: UUID, event_id: UUID, *, is_test: bool) -> Told | None:
+async def find_told(connection: Connection, account: Account, event_id: UUID) -> Told | None:
     """One event."""
     record = await connection.fetchrow(
         f"SELECT {TOLD_COLUMNS} FROM event e WHERE e.account_id = $1 AND e.id = $2",  # noqa: S608
-        account_id,
+        account.id,
         event_id,
     )
-    return None if record is None else told_of(record, is_test=is_test)
+    return None if record is None else told_of(record, account)
 
 
 async def fit_feed(connection: Connection) -> bool:

@@ -95,12 +95,9 @@ def event_row(event: Event, change: Change) -> Row:
 
 def snapshot_of(change: Change) -> dict[str, Any]:
     """What the event keeps, enough to tell of it in any dialect later."""
-    told = {change.invoice.collection_id, *(e.collection_id for e in change.events)}
-    collections = {c.id: c for c in change.after.collections if c.id in told}
-    collections |= {c.id: c for c in change.collections}
     return {
         "invoice": change.invoice,
-        "collections": list(collections.values()),
+        "collections": change.after.collections,
         "attempts": change.attempts,
         "receipts": change.after.receipts,
         "customer": change.after.customer,

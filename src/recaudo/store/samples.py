@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from recaudo.domain.model import Attempt, Collection, Event, Invoice, InvoiceKind
+from recaudo.domain.model import Account, Attempt, Collection, Event, Invoice, InvoiceKind
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
 from recaudo.store.events import FailingEndpoint, Snapshot, Told
 
@@ -48,7 +48,8 @@ def invented(type_: str, now: datetime, *, is_test: bool, event_id: UUID) -> Tol
         data={"excess_minor": AMOUNT_MINOR // 5} if type_ == "collection.overpaid" else {},
         at=now,
     )
-    return Told(event=event, snapshot=_endpoint(now) if noun == "endpoint" else _invoice(type_, now), is_test=is_test)
+    account = Account(id=NOBODY, merchant_id=NOBODY, is_test=is_test)
+    return Told(event=event, snapshot=_endpoint(now) if noun == "endpoint" else _invoice(type_, now), account=account)
 
 
 def _endpoint(now: datetime) -> Snapshot:

@@ -59,6 +59,7 @@ class OpenInvoice(msgspec.Struct, frozen=True, kw_only=True):
     document_id: UUID | None = None
     unique_origin: bool = False  # True: no other living one has its origin_id, whatever the account's setting says
     uses: Uses | None = None
+    customer: Customer | None = None  # whom customer_id names, to be told of
 
 
 async def create(core: Core, account: Account, command: OpenInvoice, respond: Respond, *, once: Once | None) -> Done:
@@ -68,7 +69,13 @@ async def create(core: Core, account: Account, command: OpenInvoice, respond: Re
     partial rule that does not fit, QueueFullError when too many creations wait.
     """
     moment = core.moment(account)
-    change = open_invoice(_invoice(account, command, moment), moment, expires_at=command.expires_at, plan=command.plan)
+    change = open_invoice(
+        _invoice(account, command, moment),
+        moment,
+        expires_at=command.expires_at,
+        plan=command.plan,
+        customer=command.customer,
+    )
     status, answer = respond(change)
     outcome = await core.writer.create(
         Creation(

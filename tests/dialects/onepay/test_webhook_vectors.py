@@ -13,7 +13,7 @@ import standardwebhooks
 from recaudo.dialects.onepay.webhooks import TYPES, OnePayWebhooks
 from recaudo.domain.delivering import Endpoint
 from recaudo.domain.events import EVENT_TYPES
-from recaudo.domain.model import Collection, Event, Invoice, InvoiceKind
+from recaudo.domain.model import Account, Collection, Event, Invoice, InvoiceKind
 from recaudo.domain.states import CollectionState, InvoiceState
 from recaudo.edge.ecmascript import stringify
 from recaudo.store.events import Snapshot, Told
@@ -154,7 +154,8 @@ def test_the_paid_invoice_of_the_examples_is_rendered_to_the_byte() -> None:
         data={},
         at=paid,
     )
-    told = Told(event=event, snapshot=Snapshot(invoice=invoice, collections=(collection,)), is_test=True)
+    account = Account(id=account_id, merchant_id=account_id, is_test=True)
+    told = Told(event=event, snapshot=Snapshot(invoice=invoice, collections=(collection,)), account=account)
     assert OnePayWebhooks().body(told, BASE_URL) == ("invoice.paid", it["body"].encode())
 
 

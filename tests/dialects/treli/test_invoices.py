@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from recaudo.edge.auth import TEST_CACHE_S
 from tests.dialects.treli.stage import INVOICE, ITEM, UTC, Stage, refused, without_key
 from tests.dialects.treli.wire import LOCAL, NOBODY, good, is_id, published, refusal, speaks_treli
 from tests.world import Answer, Client, World
@@ -569,3 +570,47 @@ async def test_a_cursor_of_another_list_is_refused(stage: Stage) -> None:
         refused(await stage.client.get(path), "validation_error", "start_after")
     answer = await stage.client.get("/v1/invoices?limit=0&status=late&type=invoice")
     refused(answer, "validation_error", "limit", "status", "type")
+
+
+# --- The account's settings ---
+
+
+async def test_taxes_and_retentions_are_rounded_as_the_account_says(world: World) -> None:
+    settings = {"tax_rounding": {"decimals": 0}, "retention_rounding": {"decimals": 2, "mode": "down"}}
+    client = await world.merchant(settings=settings)
+    stage = Stage(speaks_treli(client))
+    retentions = {"retefte": await stage.retention("retefte", "2.5")}
+    made = await stage.invoice(items=[{"price": await stage.price(unit_price="33.33")}], invoice_retentions=retentions)
+    assert (made["total"], made["retentions_total"], made["amount_to_collect"]) == ("39.33", "0.83", "38.50")
+    assert await world.findings(client.account_id) == []
+
+
+async def test_the_rule_of_the_account_is_that_of_who_names_none(stage: Stage, world: World) -> None:
+    default, other = await stage.rule(), await stage.rule()
+    await world.execute(
+        "UPDATE account SET settings = jsonb_build_object('default_collection_rule', "
+        "(SELECT id FROM collection_rule WHERE account_id = $1 ORDER BY id LIMIT 1)) WHERE id = $1",
+        stage.client.account_id,
+    )
+    await asyncio.sleep(TEST_CACHE_S + 0.2)
+    assert (await stage.invoice())["collection_rule_id"] == default
+    assert (await stage.alone())["collection_rule_id"] == default
+    assert (await stage.invoice(collection_rule_id=other))["collection_rule_id"] == other
+
+
+async def test_a_price_is_used_by_many_at_once(stage: Stage) -> None:
+    price = await stage.price()
+    bodies = [await stage.body(items=[{"price": price}]) for _ in range(8)]
+    answers = await asyncio.gather(*(stage.client.post("/v1/invoices", body) for body in bodies))
+    assert {a.status for a in answers} == {200}
+    used = await stage.client.post(f"/v1/prices/{price}", {"unit_price": "1"})
+    assert used.json["code"] == "price_in_use"
+    good(await stage.client.post(f"/v1/prices/{price}", {"active": False}))
+
+
+async def test_a_refused_invoice_uses_nothing(stage: Stage) -> None:
+    taken = await stage.invoice()
+    price = await stage.price()
+    body = await stage.body(items=[{"price": price}], invoice_number=taken["invoice_number"])
+    refused(await stage.client.post("/v1/invoices", body), "invoice_number_exists", "invoice_number")
+    good(await stage.client.post(f"/v1/prices/{price}", {"unit_price": "1"}))

@@ -97,7 +97,7 @@ class Feed:
         assert wanted.after is not None, "the end was looked up"
         async with self._core.database.connection() as connection:
             return await read_feed(
-                connection, account.id, wanted.after, wanted.filter, limit=wanted.limit, is_test=account.is_test
+                connection, account, wanted.after, wanted.filter, limit=wanted.limit
             )
 
     async def _wait(self, account: Account, wanted: Wanted) -> FeedPage:

@@ -46,6 +46,10 @@ INVOICE: Json = {
     "created_at": _MORNING,
     "updated_at": _PAID,
     "paid_at": _PAID,
+    "bill": None,
+    "rule_id": None,
+    "document_id": None,
+    "closed_at": None,
 }
 COLLECTION: Json = {
     "id": PAYMENT_ID,
@@ -66,6 +70,9 @@ COLLECTION: Json = {
     "created_at": _MORNING,
     "updated_at": _PAID,
     "paid_at": _PAID,
+    "terms": None,
+    "closed_at": None,
+    "overdue_at": "2025-10-21T05:00:00.000000Z",
 }
 ATTEMPT: Json = {
     "id": INTENT_ID,

@@ -16,7 +16,7 @@ from recaudo.domain.model import InvoiceKind
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
 from recaudo.edge.openapi import Json, extended, member, nullable, record, ref
 
-DIALECTS = ("onepay", "recaudo")
+DIALECTS = ("onepay", "treli", "recaudo")
 
 TEXT: Json = {"type": "string"}
 FLAG: Json = {"type": "boolean"}

@@ -177,6 +177,7 @@ def opening(account: Account, draft: Draft, known: Known, today: date) -> OpenIn
         due_on=due_on,
         metadata=values.get("metadata", {}),
         customer_id=customer.id,
+        customer=customer,
         wire={DIALECT: wire},
         currency=draft.currency,
         bill=draft.bill,

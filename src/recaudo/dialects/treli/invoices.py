@@ -370,6 +370,7 @@ def opening(
         document_id=None if document is None else document.id,
         metadata=values.get("metadata", {}),
         customer_id=customer.id,
+        customer=customer,
         wire={DIALECT: _wire(account, draft, customer, plan)},
         currency=draft.currency,
         bill=draft.bill,

@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import Final
 
 from recaudo import __version__
-from recaudo.dialects.treli import openapi_catalogue, openapi_customers, openapi_registers
+from recaudo.dialects.treli import (
+    openapi_catalogue,
+    openapi_collections,
+    openapi_customers,
+    openapi_invoices,
+    openapi_registers,
+)
 from recaudo.dialects.treli.errors import TABLE
 from recaudo.dialects.treli.openapi_errors import ERRORS, PROBLEM_CASES, WHEN
 from recaudo.dialects.treli.openapi_parts import TEXT, Part
@@ -15,7 +21,13 @@ from recaudo.edge.routing import Router
 
 GUIDE: Final = Path(__file__).with_name("openapi_guide.md")
 
-PARTS: Sequence[Part] = (openapi_customers.PART, openapi_catalogue.PART, openapi_registers.PART)
+PARTS: Sequence[Part] = (
+    openapi_invoices.PART,
+    openapi_collections.PART,
+    openapi_customers.PART,
+    openapi_catalogue.PART,
+    openapi_registers.PART,
+)
 """What each noun says, in the order of the routes."""
 
 _HEADERS: Mapping[str, Json] = {
@@ -97,7 +109,7 @@ def _docs(base_url: str) -> ApiDocs:
         info={
             "title": "API de Recaudo, dialecto Treli",
             "version": __version__,
-            "summary": "Clientes, productos, precios, retenciones y reglas de cobro.",
+            "summary": "Facturas, cobros, clientes, productos, precios, retenciones y reglas de cobro.",
             "description": GUIDE.read_text(encoding="utf-8"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -27,7 +27,7 @@ Debts = Mapping[UUID, wholes.WholeInvoice]
 """Invoices by the ids that a body names them by."""
 
 
-def _invoices(known: Debts, customer_id: UUID) -> Reader:
+def _invoices(known: Debts, customer_id: UUID | None) -> Reader:
     """Invoices of one customer in the sum's currency, none of them twice."""
 
     def read(reading: Reading, path: str, value: object) -> tuple[UUID, ...] | None:
@@ -50,10 +50,9 @@ def _invoices(known: Debts, customer_id: UUID) -> Reader:
     return read
 
 
-def read_sum(reading: Reading, body: Mapping[str, Any], known: Debts, customer_id: UUID) -> SumOverInvoices:
-    """What a body asks for. Raises InvalidError."""
-    read_currency(reading, body)
-    fields = (
+def fields(known: Debts, customer_id: UUID | None) -> Sequence[Field]:
+    """The table of the body."""
+    return (
         Field("amount", "amount_minor", amount(above_zero=True), required=True),
         Field(PATH, "invoice_ids", _invoices(known, customer_id)),
         METHOD._replace(required=True),
@@ -62,7 +61,12 @@ def read_sum(reading: Reading, body: Mapping[str, Any], known: Debts, customer_i
         Field("currency", "currency", currency),
         Field("keep_rest_as_credit", "keep_rest_as_credit", flag),
     )
-    values = read_members(reading, fields, body)
+
+
+def read_sum(reading: Reading, body: Mapping[str, Any], known: Debts, customer_id: UUID) -> SumOverInvoices:
+    """What a body asks for. Raises InvalidError."""
+    read_currency(reading, body)
+    values = read_members(reading, fields(known, customer_id), body)
     reading.finish()
     return SumOverInvoices(
         customer_id=customer_id,
