@@ -464,3 +464,16 @@ async def test_a_sum_over_invoices_is_checked(stage: Stage) -> None:
     refused(await stage.client.post(path, {**body, "invoices": []}), "validation_error", "invoices")
     refused(await stage.client.post(path, body), "amount_exceeds_balance")
     refused(await stage.client.post(f"/v1/customers/cus_{NOBODY}/invoice_payments", body), "not_found")
+
+
+async def test_sums_at_once_are_never_more_than_is_owed(stage: Stage) -> None:
+    customer = await stage.customer()
+    invoices = [await stage.invoice(customer=customer) for _ in range(2)]
+    path = f"/v1/customers/{customer}/invoice_payments"
+    orders = [[row["id"] for row in invoices], [row["id"] for row in reversed(invoices)]] * 2
+    bodies = [{"amount": "120000", "method": "cash", "invoices": order} for order in orders]
+    answers = await asyncio.gather(*(stage.client.post(path, body) for body in bodies))
+    assert [a.status for a in answers].count(200) == 1
+    assert all(a.status in {200, 400, 409} for a in answers)
+    paid = [(await stage.get("invoices", row["id"]))["total_paid"] for row in invoices]
+    assert sorted(paid) == ["100000.00", "20000.00"]

@@ -1,0 +1,84 @@
+"""What a merchant does with collections: cases that the properties leave out (Treli specification, 6.9, 9.4, 10)."""
+
+from datetime import timedelta
+
+from recaudo.domain import collecting
+from recaudo.domain.billing import Terms
+from recaudo.domain.collecting import Rest, Share
+from recaudo.domain.model import Collection, ReceiptKind
+from recaudo.domain.opening import Asking
+from recaudo.domain.receiving import Arrival
+from recaudo.domain.states import CollectionState, InvoiceState, Refusal
+from tests.domain.builders import NOON, Life, a_request, an_invoice, refusal_of
+
+TODAY = NOON.date()
+YESTERDAY = NOON - timedelta(days=1)
+
+
+def in_three() -> tuple[Life, list[Collection]]:
+    """30, 30 and 40, due today, tomorrow and the day after."""
+    plan = [Asking(amount_minor=a, due_on=TODAY + timedelta(days=i)) for i, a in enumerate((30, 30, 40))]
+    life = an_invoice(100, plan=plan, due_on=TODAY + timedelta(days=2))
+    return life, sorted(life.live, key=lambda c: c.ordinal)
+
+
+def outside(amount_minor: int) -> Arrival:
+    return Arrival(amount_minor=amount_minor, kind=ReceiptKind.OUTSIDE, gateway="outside")
+
+
+def register(life: Life, *shares: tuple[Collection, int]) -> None:
+    wanted = [Share(collection.id, amount_minor) for collection, amount_minor in shares]
+    life.keep(collecting.register(life.case(), wanted, outside, life.moment))
+
+
+def test_a_settled_invoice_shows_its_last_collection_in_whatever_order_it_was_paid() -> None:
+    life, (first, second, third) = in_three()
+    register(life, (third, 40))
+    assert life.invoice.collection_id == first.id
+    register(life, (first, 30))
+    assert life.invoice.collection_id == second.id
+    register(life, (second, 30))
+    assert life.invoice.state is InvoiceState.PAID
+    assert life.invoice.collection_id == third.id
+
+
+def test_paid_at_once_it_shows_the_last_too() -> None:
+    life, (first, second, third) = in_three()
+    register(life, (first, 30), (second, 30), (third, 40))
+    assert life.invoice.collection_id == third.id
+
+
+def test_money_closes_what_it_covers_at_its_own_time() -> None:
+    life = an_invoice(100)
+    money = Arrival(amount_minor=100, kind=ReceiptKind.OUTSIDE, gateway="outside", at=YESTERDAY)
+    share = Share(life.current.id, 100)
+    change = collecting.register(life.case(), [share], lambda _: money, life.moment)
+    assert change.invoice.paid_at == change.after.current.paid_at == YESTERDAY
+
+
+def test_asking_anew_for_later_moves_the_last_due_day() -> None:
+    life, (first, *_) = in_three()
+    later = Rest(due_on=TODAY + timedelta(days=9), terms=Terms(title="Saldo"))
+    life.keep(collecting.register_and_ask_anew(life.case(), first.id, outside(10), later, life.moment))
+    assert life.invoice.due_on == later.due_on
+    second = life.now_is(first)
+    assert (second.state, second.amount_minor) == (CollectionState.PAID, 10)
+    sooner = Rest(due_on=TODAY, terms=Terms())
+    rest = next(c for c in life.live if c.due_on == later.due_on)
+    life.keep(collecting.register_and_ask_anew(life.case(), rest.id, outside(5), sooner, life.moment))
+    assert life.invoice.due_on == later.due_on
+
+
+def test_a_part_of_what_was_given_up_is_refused() -> None:
+    life, (first, *_) = in_three()
+    life.keep(collecting.give_up(life.case(), first.id, life.moment))
+    given_up = life.now_is(first)
+    assert refusal_of(lambda: collecting.check_part(given_up, 5)) is Refusal.COLLECTION_UNCOLLECTIBLE
+
+
+def test_any_sum_decides_an_open_amount_but_none_at_all_does_not() -> None:
+    life = a_request(None)
+    collection = life.current
+    assert refusal_of(lambda: register(life, (collection, 0))) is Refusal.AMOUNT_ABOVE_BALANCE
+    register(life, (collection, 70))
+    assert (life.invoice.state, life.invoice.amount_minor) == (InvoiceState.PAID, 70)
