@@ -420,7 +420,7 @@ def _print_demo(settings: Settings, merchant: Any) -> None:  # noqa: ANN401
         lines.append(f"Live key       {merchant.live.secret_key}  (shown only now)")
     lines += [
         f"Portal         {base}/{DEMO_SLUG}/test   (type 1060500333 after creating the invoice below)",
-        f"API reference  {base}/onepay/docs",
+        f"API reference  {base}/onepay/docs, {base}/treli/docs, {base}/recaudo/docs",
         f"Health         {base}/health",
         "",
         "Create an invoice, as OnePay's documentation does:",
@@ -433,7 +433,24 @@ def _print_demo(settings: Settings, merchant: Any) -> None:  # noqa: ANN401
         f"  -H 'Content-Type: application/json' \\\n  -H 'x-idempotency: invoice-001' \\\n  -d '{body}'"
     )
     console.print(command, highlight=False, soft_wrap=True, markup=False)
-    console.print("\nThen open its [bold]payment_link[/bold] in a browser and pay.\n", highlight=False)
+    console.print("\nThen open its [bold]payment_link[/bold] in a browser and pay.", highlight=False)
+    console.print("\nOr in Treli's way, a customer and an invoice in three instalments:\n", highlight=False)
+    console.print(_treli_commands(base), highlight=False, soft_wrap=True, markup=False)
+    console.print("\nThen open its [bold]checkout_url[/bold].\n", highlight=False)
+
+
+def _treli_commands(base: str) -> str:
+    customer = '{"full_name": "Empresa SAS", "email": "compras@ejemplo.com"}'
+    invoice = (
+        '{"items": [{"name": "Matrícula", "unit_price": "90000"}], "invoice_number": "FV-1", '
+        '"customer": "\'$CUSTOMER\'", "installments": {"number_of_installments": 3, "installments_settings": '
+        '[{"amount": "30000"}, {"amount": "30000", "days_until_due": 30}, {"amount": "30000", "days_until_due": 60}]}}'
+    )
+    post = f"-u {DEMO_KEY}: -H 'Content-Type: application/json'"
+    return (
+        f"CUSTOMER=$(curl -s {base}/v1/customers {post} \\\n  -d '{customer}' | grep -o 'cus_[0-9A-Za-z]*')\n"
+        f"curl {base}/v1/invoices {post} \\\n  -d '{invoice}'"
+    )
 
 
 def _merchant_json(created: Any) -> str:  # noqa: ANN401
