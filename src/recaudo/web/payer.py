@@ -184,7 +184,7 @@ def page(core: Core, shown: Shown, visitor: Visitor, *, notice: NoticeKind | Non
         page_path=shown.path,
         link=f"{visitor.base_url}{shown.path}",
         state=state,
-        title=(it.terms.title if it.terms is not None else None) or of.name,
+        title=_title(it, of),
         description=of.description if of.description != of.name else None,
         document_url=of.document_url,
         **_sums(shown),
@@ -201,6 +201,14 @@ def page(core: Core, shown: Shown, visitor: Visitor, *, notice: NoticeKind | Non
         pay_again_url=shown.path_in(visitor.lang, again="1") if state == "in_progress" else None,
         refresh_url=shown.path_in(visitor.lang, **waits),
     )
+
+
+def _title(it: Collection, of: Invoice) -> str:
+    """What is paid: the invoice, and which instalment of it."""
+    own = it.terms.title if it.terms is not None else None
+    if own is None:
+        return of.name
+    return own if of.name.lower() in own.lower() else f"{of.name} · {own}"
 
 
 def state_of(shown: Shown, now: datetime) -> PaymentState:
