@@ -96,9 +96,7 @@ class Feed:
     async def _read(self, account: Account, wanted: Wanted) -> FeedPage:
         assert wanted.after is not None, "the end was looked up"
         async with self._core.database.connection() as connection:
-            return await read_feed(
-                connection, account, wanted.after, wanted.filter, limit=wanted.limit
-            )
+            return await read_feed(connection, account, wanted.after, wanted.filter, limit=wanted.limit)
 
     async def _wait(self, account: Account, wanted: Wanted) -> FeedPage:
         """Look again until there is something, the time is over, or the server stops. No connection is held."""
