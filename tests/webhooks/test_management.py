@@ -422,7 +422,7 @@ async def test_our_own_routes_manage_endpoints_of_every_dialect(client: Client) 
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"dialect": "treli"}, "dialect"),
+        ({"dialect": "siigo"}, "dialect"),
         ({"dialect": None}, "dialect"),
         ({"dialect": ["recaudo"]}, "dialect"),
         ({"name": " "}, "name"),
