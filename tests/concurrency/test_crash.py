@@ -310,7 +310,7 @@ async def test_no_process_outlives_a_supervisor_that_is_killed(own_url: str, tmp
         await until(lambda: answers(port))
         assert len(of_port(port)) == 3
         os.kill(server.pid, signal.SIGKILL)
-        await until(lambda: not of_port(port), 15)
+        await until(lambda: not of_port(port), 40)
         assert not answers(port)
 
 
@@ -324,7 +324,7 @@ async def test_a_server_that_is_ended_while_its_processes_start_is_gone_soon(
         await until(lambda: len(of_port(port)) >= 2)
         await asyncio.sleep(after_s)
         os.kill(server.pid, signal_number)
-        await until(lambda: not of_port(port), 15)
+        await until(lambda: not of_port(port), 40)
 
 
 async def test_an_embedded_database_stops_when_its_killed_server_is_gone(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ async def test_an_embedded_database_stops_when_its_killed_server_is_gone(tmp_pat
         await until(lambda: answers(port), 40)
         assert is_locked(lock)
         os.kill(server.pid, signal.SIGKILL)
-        await until(lambda: not of_port(port), 15)
+        await until(lambda: not of_port(port), 40)
         await until(lambda: not is_locked(lock), 15)
 
 
