@@ -228,9 +228,11 @@ class Draft:
 
     def _point_to_the_next(self) -> None:
         """An invoice shows the live collection that is due first; when none is live, the last of those that stand."""
-        live = self.case.live
-        stand = [c for c in self._collections.values() if c.state in _STAND and c.generation == self.invoice.generation]
-        shown = live[0] if live else max(stand, key=by_due_day, default=None)
+        known = self._collections.values()
+        shown = min((c for c in known if c.state is CollectionState.PENDING), key=by_due_day, default=None)
+        if shown is None:
+            stand = (c for c in known if c.state in _STAND and c.generation == self.invoice.generation)
+            shown = max(stand, key=by_due_day, default=None)
         if shown is not None and shown.id != self.invoice.collection_id:
             self.invoice = msgspec.structs.replace(self.invoice, collection_id=shown.id)
 

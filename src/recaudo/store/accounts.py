@@ -189,12 +189,6 @@ async def _raise_clock_shift(connection: Connection, account_id: UUID, clock_shi
     return shift
 
 
-async def clock_shift_of(connection: Connection, account_id: UUID) -> timedelta:
-    """How far an account's clock is ahead of real time."""
-    shift: timedelta | None = await connection.fetchval("SELECT clock_shift FROM account WHERE id = $1", account_id)
-    return shift or timedelta(0)
-
-
 async def accounts_exist(connection: Connection) -> bool:
     """Whether any merchant was created yet."""
     return bool(await connection.fetchval("SELECT EXISTS (SELECT 1 FROM merchant)"))

@@ -170,16 +170,6 @@ async def find_end(connection: Connection, account_id: UUID) -> Place:
     return Place() if record is None else _place(record)
 
 
-async def find_told(connection: Connection, account: Account, event_id: UUID) -> Told | None:
-    """One event."""
-    record = await connection.fetchrow(
-        f"SELECT {TOLD_COLUMNS} FROM event e WHERE e.account_id = $1 AND e.id = $2",  # noqa: S608
-        account.id,
-        event_id,
-    )
-    return None if record is None else told_of(record, account)
-
-
 async def fit_feed(connection: Connection) -> bool:
     """Make positions go on above the old ones when the database was moved to another PostgreSQL server.
 

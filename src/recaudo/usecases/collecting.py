@@ -7,6 +7,7 @@ and LockTimeoutError, and answers with what `respond` makes of the change.
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -29,11 +30,12 @@ from recaudo.domain.states import (
     RefusedError,
     allow_invoice,
 )
-from recaudo.store import cases, door, idempotency
+from recaudo.store import cases, door
 from recaudo.store.database import Connection
 from recaudo.store.door import Uses
 from recaudo.usecases.collections import invoice_of
-from recaudo.usecases.core import Also, Core, Done, NotFoundError, Once, Respond, change_invoice, repeated, replay
+from recaudo.usecases.core import Also, Core, Done, NotFoundError, Once, Respond, change_invoice, repeated
+from recaudo.usecases.registers import kept
 
 
 class OutsideMoney(msgspec.Struct, frozen=True, kw_only=True):
@@ -333,25 +335,15 @@ async def pay_many(
     RefusedError AMOUNT_ABOVE_BALANCE, NotFoundError for an invoice that is not the customer's.
     """
 
-    async def transact() -> Done:
-        async with core.database.transaction() as connection:
-            known = None if once is None else await idempotency.find(connection, account.id, once.scope, once.key)
-            if known is not None and once is not None:
-                return replay(once, known)
-            return await _pay_many(core, account, connection, command, respond=respond, once=once)
+    async def act(connection: Connection) -> tuple[int, bytes]:
+        return await _pay_many(core, account, connection, command, respond)
 
-    return await repeated(transact)
+    return await repeated(partial(kept, core, account, act, once=once))
 
 
 async def _pay_many(
-    core: Core,
-    account: Account,
-    connection: Connection,
-    command: SumOverInvoices,
-    *,
-    respond: RespondMany,
-    once: Once | None,
-) -> Done:
+    core: Core, account: Account, connection: Connection, command: SumOverInvoices, respond: RespondMany
+) -> tuple[int, bytes]:
     moment = core.moment(account)
     found = await _lock_all(connection, account, command)
     debts = [debt for case in found for debt in _debts_of(case)]
@@ -369,12 +361,9 @@ async def _pay_many(
             continue
         change = collecting.register(case, own, command.money.arrival, moment, rest_minor=rest_minor)
         changes.append(change)
-    status, answer = respond(changes, shares, allocation.rest_minor)
     for change in changes:
         await door.save(connection, change, clock_shift=account.clock_shift)
-    if once is not None:
-        await door.remember(connection, once.remembered(account, status, answer, moment.now))
-    return Done(status=status, answer=answer)
+    return respond(changes, shares, allocation.rest_minor)
 
 
 async def _lock_all(connection: Connection, account: Account, command: SumOverInvoices) -> list[Case]:

@@ -1,4 +1,4 @@
-"""One change of a register: everything in one transaction with the answer that is kept for a repetition."""
+"""One command in one transaction, together with the answer that is kept for a repetition."""
 
 from collections.abc import Awaitable, Callable
 

@@ -9,11 +9,13 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain.model import Account
-from recaudo.store import accounts, door, replays
+from recaudo.store import accounts, replays
+from recaudo.store.database import Connection
 from recaudo.store.due import Claimed
 from recaudo.store.endpoints import find_endpoint
 from recaudo.store.replays import Replay
-from recaudo.usecases.core import Core, Done, NotFoundError, Once, repeated, replay_if_known
+from recaudo.usecases.core import Core, Done, NotFoundError, Once, repeated
+from recaudo.usecases.registers import kept
 
 # Well inside a lease: what is left then is gone on with under the next one.
 TURN_S = 20
@@ -39,42 +41,28 @@ async def ask(
     once: Once | None,
 ) -> Done:
     """Note a replay. Raises KeyReusedError, and NotFoundError when the endpoint it names is none of the account's."""
-    return await repeated(partial(_ask_once, core, account, command, respond=respond, once=once))
 
-
-async def _ask_once(
-    core: Core,
-    account: Account,
-    command: AskReplay,
-    *,
-    respond: Callable[[Replay], tuple[int, bytes]],
-    once: Once | None,
-) -> Done:
-    known = await replay_if_known(core, account, once)
-    if known is not None:
-        return known
-    moment = core.moment(account)
-    asked = Replay(
-        account_id=account.id,
-        id=moment.new_id(),
-        created_at=moment.now,
-        event_ids=command.event_ids,
-        types=command.types,
-        since=command.since,
-        until=command.until or moment.now,
-        endpoint_id=command.endpoint_id,
-        only_failed=command.only_failed,
-    )
-    status, answer = respond(asked)
-    async with core.database.transaction() as connection:
-        if once is not None:
-            await door.remember(connection, once.remembered(account, status, answer, moment.now))
+    async def act(connection: Connection) -> tuple[int, bytes]:
+        moment = core.moment(account)
+        asked = Replay(
+            account_id=account.id,
+            id=moment.new_id(),
+            created_at=moment.now,
+            event_ids=command.event_ids,
+            types=command.types,
+            since=command.since,
+            until=command.until or moment.now,
+            endpoint_id=command.endpoint_id,
+            only_failed=command.only_failed,
+        )
         if command.endpoint_id is not None:
             found = await find_endpoint(connection, account.id, command.endpoint_id, core.vault)
             if found is None:
                 raise NotFoundError
         await replays.insert_replay(connection, asked, core.clock.now())
-    return Done(status=status, answer=answer)
+        return respond(asked)
+
+    return await repeated(partial(kept, core, account, act, once=once))
 
 
 async def find(core: Core, account: Account, replay_id: UUID) -> Replay:
@@ -95,7 +83,8 @@ async def go_on(core: Core, claimed: Claimed) -> None:
             found = await replays.find_replay(connection, claimed.account_id, claimed.id)
             if found is None or found.state == "done":
                 return
-            real_now = core.clock.now()
-            now = real_now + await accounts.clock_shift_of(connection, found.account_id)
+            account = await accounts.find_account(connection, found.account_id)
+            assert account is not None, "accounts are never deleted"
+            real_now, now = core.clock.now(), core.now(account)
             first_id = core.ids.new(now)
             done = await replays.replay_page(connection, found, first_id=first_id, now=now, real_now=real_now)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any, cast
@@ -44,6 +43,7 @@ from tests.dialects.onepay.openapi import (
     validator,
 )
 from tests.dialects.onepay.parsing import INVOICE, LIVE, NOW, PAYMENT, TODAY, example
+from tests.javascript import node
 
 # The published request whose values are placeholders is shown because it is refused.
 REFUSED_EXAMPLES = {("updateInvoice", "marcadores")}
@@ -190,7 +190,6 @@ def test_the_python_of_the_guide_verifies_the_published_vectors(name: str) -> No
     assert not check(body, "ñ", [vector["secret"]])
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="no Node")
 def test_the_javascript_of_the_guide_verifies_the_published_vector() -> None:
     vector = example("webhook-invoice-paid.vector")
     (code,) = re.findall(r"```js\n(.*?)```", DOCUMENTS["onepay"]["info"]["description"], re.DOTALL)
@@ -201,7 +200,7 @@ def test_the_javascript_of_the_guide_verifies_the_published_vector() -> None:
         f"const casos = {json.dumps(cases)}.map((s) => esAutentico(cuerpo, firma, s));\n"
         "console.log(JSON.stringify([...casos, esAutentico(cuerpo, undefined, [v.secret])]));\n"
     )
-    run = subprocess.run(["node", "--input-type=module", "-"], input=code, capture_output=True, text=True, check=True)
+    run = subprocess.run([node(), "--input-type=module", "-"], input=code, capture_output=True, text=True, check=True)
     assert json.loads(run.stdout) == [True, False, False, False]
 
 

@@ -10,7 +10,7 @@ from recaudo.dialects.onepay import render
 from recaudo.dialects.onepay.fields import text, whole
 from recaudo.dialects.onepay.queries import parse_list
 from recaudo.dialects.onepay.reading import Field, InvalidError, Reading, read_changed, read_created
-from recaudo.dialects.onepay.webhooks import TYPES
+from recaudo.dialects.onepay.webhooks import TYPES, WORDS
 from recaudo.domain.delivering import DeliveryState, Endpoint
 from recaudo.domain.model import Account
 from recaudo.edge.addresses import UrlPolicy
@@ -148,14 +148,13 @@ _STATUS = {
     DeliveryState.FAILED: "failed",
     DeliveryState.DROPPED: "failed",
 }
-_WORDS = {core: type_ for type_, core in TYPES.items() if core is not None}
 
 
 def _shown_delivery(it: DeliveryView) -> dict[str, Any]:
     return {
         "id": str(it.id),
         "event_id": render.event_name(it.event_id),
-        "type": it.body_type or _WORDS.get(it.type, it.type),
+        "type": it.body_type or WORDS.get(it.type, it.type),
         "status": _STATUS[it.state],
         "tries": it.tries,
         "http_status": it.http_status,

@@ -59,7 +59,8 @@ TYPES: Mapping[str, str | None] = {
 }
 """Every type an endpoint may list (14.4), and the core's name of it."""
 
-_WORDS = {core: type_ for type_, core in TYPES.items() if core is not None}
+WORDS = {core: type_ for type_, core in TYPES.items() if core is not None}
+"""The dialect's name of each event of the core that it tells."""
 
 SECRET_PREFIX = "wh_tok_"  # noqa: S105 - a prefix
 TOKEN_PREFIX = "wh_hdr_"  # noqa: S105
@@ -79,7 +80,7 @@ class OnePayWebhooks:
 
     def body(self, told: Told, base_url: str) -> tuple[str, bytes]:
         """The type and the envelope of an event (14.2)."""
-        type_ = _WORDS[told.event.type]
+        type_ = WORDS[told.event.type]
         resource = type_.partition(".")[0]
         shown = _RESOURCES[resource](told, base_url)
         return type_, _envelope(resource, shown, type_, event_id=told.event.id, at=told.event.at, is_test=told.is_test)
