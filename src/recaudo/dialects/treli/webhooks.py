@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from recaudo.dialects.treli import customers, ids, render, shown
 from recaudo.dialects.treli.shown import Viewer
-from recaudo.domain.attempting import base62
 from recaudo.domain.delivering import Endpoint
 from recaudo.domain.model import Attempt, Customer, InvoiceKind, Receipt, ReceiptKind, by_due_day
 from recaudo.domain.states import AttemptState
@@ -97,7 +96,7 @@ def envelope(type_: str, data: Mapping[str, Any], *, event_id: UUID, at: datetim
     """The body as JSON.stringify prints it (15.2)."""
     return stringify(
         {
-            "id": f"evt_{base62(event_id.int)}",
+            "id": ids.shown(ids.EVENT, event_id),
             "type": type_,
             "created": int(at.timestamp()),
             "is_test": told.is_test,
