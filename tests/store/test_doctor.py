@@ -130,6 +130,10 @@ DAMAGE = {
         "receipt-booked",
         "UPDATE transfer SET debit = 'credit' WHERE credit = 'receivable' AND debit LIKE 'gateway:%'",
     ),
+    "money that went back of no receipt": (
+        "receipt-reversed",
+        "UPDATE receipt SET kind = 'refund', amount_minor = -amount_minor, reverses = account_id",
+    ),
     "money off a collection": (
         "collection-received",
         "UPDATE collection SET received_minor = received_minor - 1 WHERE received_minor > 0",

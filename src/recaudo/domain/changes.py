@@ -244,7 +244,8 @@ def check(change: Change) -> None:
     assert invoice.received_minor >= 0, "an invoice never received less than nothing"
     if invoice.amount_minor is not None and invoice.state is not InvoiceState.VOID:
         assert invoice.received_minor <= invoice.amount_minor, "the excess belongs to customer credit"
-    if invoice.state is InvoiceState.PAID:
+    was_paid = change.before is not None and change.before.invoice.state is InvoiceState.PAID
+    if invoice.state is InvoiceState.PAID and not was_paid:
         assert invoice.received_minor == invoice.amount_minor, "paid means received in full"
     live = [c for c in change.after.collections if c.state is CollectionState.PENDING]
     if invoice.kind is InvoiceKind.INVOICE and live:

@@ -207,6 +207,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     method: dict[str, Any] | None = None
     at: datetime
     reference: str | None = None  # what people wrote on it
+    reverses: UUID | None = None  # of a negative one: the receipt whose money went back
+    reason: str | None = None  # of a negative one: why
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,13 +67,17 @@ CHECKS = (
     ),
     Check(
         name="invoice-state",
-        meaning="An invoice is paid exactly when it received its amount.",
+        meaning="An invoice is paid exactly when it received its amount, whatever of that went back later.",
         sql="""
-        SELECT account_id, id, state AS stored,
-               CASE WHEN received_minor = amount_minor THEN 'paid' ELSE 'open' END AS computed
-        FROM invoice
-        WHERE (state = 'paid') IS DISTINCT FROM (amount_minor IS NOT NULL AND received_minor = amount_minor)
-          AND state IN ('open', 'paid')
+        SELECT i.account_id, i.id, i.state AS stored,
+               CASE WHEN i.received_minor = i.amount_minor THEN 'paid' ELSE 'open' END AS computed
+        FROM invoice i
+        WHERE (i.state = 'open' AND i.received_minor = i.amount_minor)
+           OR (i.state = 'paid' AND i.received_minor IS DISTINCT FROM i.amount_minor AND NOT EXISTS (
+                  SELECT 1 FROM receipt r
+                  WHERE r.account_id = i.account_id AND r.invoice_id = i.id AND r.kind = 'refund'
+                  HAVING i.received_minor - sum(r.amount_minor) >= i.amount_minor
+               ))
         """,
     ),
     Check(
@@ -88,6 +92,19 @@ CHECKS = (
                    FROM transfer WHERE receipt_id IS NOT NULL GROUP BY 1, 2) t
                ON t.account_id = r.account_id AND t.receipt_id = r.id
         WHERE r.amount_minor IS DISTINCT FROM coalesce(t.sum, 0)
+        """,
+    ),
+    Check(
+        name="receipt-reversed",
+        meaning="No more of a receipt went back than had arrived, and every reversal names its receipt.",
+        sql="""
+        SELECT r.account_id, coalesce(o.id, r.reverses, r.account_id) AS id,
+               sum(-r.amount_minor) AS stored, coalesce(o.amount_minor, 0) AS computed
+        FROM receipt r
+        LEFT JOIN receipt o ON o.account_id = r.account_id AND o.id = r.reverses AND o.invoice_id = r.invoice_id
+        WHERE r.kind = 'refund'
+        GROUP BY r.account_id, r.reverses, o.id, o.amount_minor
+        HAVING sum(-r.amount_minor) > coalesce(o.amount_minor, 0)
         """,
     ),
     Check(
@@ -110,8 +127,9 @@ CHECKS = (
         sql="""
         SELECT c.account_id, c.id, c.overpaid_minor AS stored, coalesce(t.sum, 0) AS computed
         FROM collection c
-        LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor)
-                   FROM transfer WHERE credit = 'credit' GROUP BY 1, 2) t
+        LEFT JOIN (SELECT account_id, collection_id,
+                          sum(CASE WHEN credit = 'credit' THEN amount_minor ELSE -amount_minor END)
+                   FROM transfer WHERE 'credit' IN (debit, credit) GROUP BY 1, 2) t
                ON t.account_id = c.account_id AND t.collection_id = c.id
         WHERE c.overpaid_minor IS DISTINCT FROM coalesce(t.sum, 0)
         """,
