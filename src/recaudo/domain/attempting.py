@@ -1,15 +1,17 @@
 """One try to pay: starting it, and applying what the gateway reports about it, in whatever order that arrives."""
 
-from datetime import datetime
-from enum import StrEnum
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.changes import Change, Draft, Moment
-from recaudo.domain.model import Attempt, Case, payable_now
+from recaudo.domain.answers import Absent, Answer, Fact, FactState, NotSent, Refused, Reported, Step, Unknown
+from recaudo.domain.changes import Books, Change, Draft, Moment
+from recaudo.domain.model import Attempt, Case, Receipt, payable_now
 from recaudo.domain.receiving import Arrival, receive
+from recaudo.domain.reversing import Reversal, reverse
 from recaudo.domain.states import (
     ATTEMPT_MOVES,
     IN_PROGRESS,
@@ -22,30 +24,25 @@ from recaudo.domain.states import (
     allow_invoice,
 )
 
-
-class FactState(StrEnum):
-    PROCESSING = "processing"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-
-
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one gateway transaction, as the gateway's own API reports it."""
-
-    gateway_tx_id: str
-    state: FactState
-    amount_minor: int
-    currency: str
-    method: dict[str, Any] | None = None
-    failure_code: str | None = None
-    failure_text: str | None = None
+# A gateway that finds nothing this long after an attempt was begun never heard of it (gateways spec 1.5).
+NOT_CREATED_AFTER: Final = timedelta(minutes=10)
+# The same for a gateway's own page, counted from the end of the time that the payer had there (1.9).
+ABANDONED_AFTER: Final = timedelta(hours=24)
+# A payer who was declined on the gateway's own page may try again there, and the notice of that may be lost.
+RETRIED_WITHIN: Final = timedelta(minutes=10)
+# A gateway that takes back what it had confirmed is asked again before it is believed (1.7).
+DOUBTED_FOR: Final = timedelta(seconds=60)
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway said about an attempt: its transactions, or `unknown` when it did not answer."""
+class Booked(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction that has a receipt, and how much of it is booked as gone back."""
 
-    facts: tuple[Fact, ...] = ()
-    unknown: bool = False
+    receipt: Receipt
+    returned_minor: int = 0
+
+    @property
+    def left_minor(self) -> int:
+        return self.receipt.amount_minor - self.returned_minor
 
 
 def start(
@@ -80,74 +77,124 @@ def conclude(
     answer: Answer,
     moment: Moment,
     *,
-    booked: frozenset[str],
-    ask_at: datetime | None,
+    booked: Mapping[str, Booked],
+    ask_at: datetime,
 ) -> Change | None:
-    """Apply what the gateway said. `booked` are the transaction ids that already have a receipt.
+    """Apply what the gateway said. `booked` are the gateway's transactions on this invoice that have a receipt.
 
     Several approved transactions are all booked, each once; the attempt's state is the best of its transactions, so a
-    declined one does not end it while another is pending. Returns None when the answer tells nothing new. `ask_at` is
-    when to ask again if the outcome stays open.
+    declined one does not end it while another is pending. What went back is booked as far as it was not before.
+    Returns None when the answer tells nothing new. `ask_at` is when to ask again if the outcome stays open.
     """
+    facts = answer.facts if isinstance(answer, Reported) else ()
     draft = Draft.of(case, moment)
-    approved = {f.gateway_tx_id: f for f in answer.facts if f.state is FactState.SUCCEEDED}
-    news = [f for f in approved.values() if f.gateway_tx_id not in booked]
-    known = _known_transactions(attempt, answer)
-    state = _best_state(attempt, answer, known)
-    if not news and state is attempt.state and (state in _DECIDED or known == _transactions(attempt)):
+    changed = _changed(attempt, answer, moment, booked)
+    changed = msgspec.structs.replace(changed, ask_at=_when_to_ask(changed, moment, ask_at))
+    arrived = [f for f in facts if f.state in _ARRIVED and f.gateway_tx_id not in booked]
+    gone_back = _gone_back(changed, facts, moment, booked)
+    if not arrived and not gone_back and _same(attempt, changed):
         return None
-    changed = _moved(attempt, answer, state, news, moment=moment, ask_at=ask_at if state in IN_PROGRESS else None)
-    changed = msgspec.structs.replace(changed, gateway_data={**attempt.gateway_data, _TRANSACTIONS: known})
     draft.add_attempt(changed)
     _count_open(draft, was=attempt, now=changed)
-    if changed.state is not attempt.state or not news:
-        _tell(draft, changed)
-    for fact in news:
-        assert fact.currency == case.invoice.currency, "another currency goes to suspense before it gets here"
-        arrival = Arrival(
-            amount_minor=fact.amount_minor,
-            gateway=attempt.gateway,
-            gateway_tx_id=fact.gateway_tx_id,
-            attempt_id=attempt.id,
-            method=fact.method,
-        )
-        receive(draft, arrival, collection_id=attempt.collection_id)
+    if changed.state is not attempt.state or not (arrived or gone_back):
+        draft.event(f"attempt.{changed.state}", collection_id=attempt.collection_id, attempt_id=attempt.id)
+    for fact in facts:
+        _move_money(draft, attempt, fact, booked, gone_back.get(fact.gateway_tx_id, 0))
+    _hold_disputed(draft, was=attempt, now=changed, booked=booked)
     return draft.finish()
 
-
-_DECIDED = frozenset({AttemptState.SUCCEEDED, AttemptState.REFUNDED, AttemptState.DISPUTED})
 
 # Where an attempt keeps what was last known of each of its transactions. Reports arrive late and in any order: of one
 # transaction the furthest counts, of an attempt the transaction that promises most (gateways spec 1.8).
 _TRANSACTIONS = "transactions"
-_FURTHEST = (FactState.PROCESSING, FactState.FAILED, FactState.SUCCEEDED)
-_BEST = (FactState.FAILED, FactState.PROCESSING, FactState.SUCCEEDED)
+_STEP = "step"
+_PAYABLE_UNTIL = "payable_until"
+_DOUBTS = "doubts"  # by transaction: since when the gateway takes back what it had confirmed
+_REFUNDED = "refunded"
+_FURTHEST = {"processing": 0, "failed": 1, "succeeded": 2, "disputed": 2, _REFUNDED: 3}
+_BEST = ("failed", "processing", _REFUNDED, "disputed", "succeeded")
+_ARRIVED = frozenset({FactState.SUCCEEDED, FactState.DISPUTED})
+_OPEN = frozenset({AttemptState.CREATED, *IN_PROGRESS})
 
 
-def _transactions(attempt: Attempt) -> dict[str, str]:
-    return attempt.gateway_data.get(_TRANSACTIONS, {})
+def step_of(attempt: Attempt) -> Step | None:
+    """What the payer has to do for the attempt to go on."""
+    kept = attempt.gateway_data.get(_STEP)
+    return None if kept is None else msgspec.convert(kept, Step)
 
 
-def _known_transactions(attempt: Attempt, answer: Answer) -> dict[str, str]:
-    """The state of each of the attempt's transactions once the answer is counted in."""
-    known = dict(_transactions(attempt))
-    for fact in answer.facts:
-        before = FactState(known.get(fact.gateway_tx_id, FactState.PROCESSING))
-        known[fact.gateway_tx_id] = max(before, fact.state, key=_FURTHEST.index).value
-    return known
+def payable_until(attempt: Attempt) -> datetime | None:
+    """Until when the payer may begin transactions of the attempt on the gateway's own page."""
+    kept = attempt.gateway_data.get(_PAYABLE_UNTIL)
+    return None if kept is None else datetime.fromisoformat(kept)
 
 
-def _best_state(attempt: Attempt, answer: Answer, known: dict[str, str]) -> AttemptState:
-    """The best of the attempt's transactions, as far as the attempt may still move there."""
-    if answer.facts:
-        best = AttemptState(max(map(FactState, known.values()), key=_BEST.index).value)
-    else:
-        best = AttemptState.UNKNOWN if answer.unknown else attempt.state
-    return best if best in ATTEMPT_MOVES[attempt.state] else attempt.state
+def _changed(attempt: Attempt, answer: Answer, moment: Moment, booked: Mapping[str, Booked]) -> Attempt:
+    """The attempt once the answer is counted in."""
+    match answer:
+        case Reported():
+            return _reported(attempt, answer, moment, booked)
+        case Unknown():
+            # A question that is not answered changes nothing; a beginning that is not answered does.
+            begun = attempt.state is AttemptState.CREATED and payable_until(attempt) is None
+            return _moved(attempt, AttemptState.UNKNOWN, moment) if begun else attempt
+        case Absent():
+            return (
+                _moved(attempt, AttemptState.FAILED, moment, code=_why_absent(attempt))
+                if _over(attempt, moment)
+                else attempt
+            )
+        case Refused(code=code, text=text):
+            return _moved(attempt, AttemptState.FAILED, moment, code=code, text=text)
+        case NotSent():
+            return _moved(attempt, AttemptState.FAILED, moment, code="gateway_unavailable")
 
 
 def _moved(
-    attempt: Attempt, answer: Answer, state: AttemptState, news: list[Fact], *, moment: Moment, ask_at: datetime | None
+    attempt: Attempt, state: AttemptState, moment: Moment, *, code: str | None = None, text: str | None = None
+) -> Attempt:
+    if state not in ATTEMPT_MOVES[attempt.state]:
+        return attempt
+    return msgspec.structs.replace(attempt, state=state, updated_at=moment.now, failure_code=code, failure_text=text)
+
+
+def _over(attempt: Attempt, moment: Moment) -> bool:
+    """Whether a gateway that finds nothing will not find anything any more. What it found once is not absent."""
+    if _TRANSACTIONS in attempt.gateway_data:
+        return False
+    until = payable_until(attempt)
+    limit = attempt.created_at + NOT_CREATED_AFTER if until is None else until + ABANDONED_AFTER
+    return moment.now >= limit
+
+
+def _why_absent(attempt: Attempt) -> str:
+    return "not_created" if payable_until(attempt) is None else "abandoned"
+
+
+def _reported(attempt: Attempt, answer: Reported, moment: Moment, booked: Mapping[str, Booked]) -> Attempt:
+    known = _known_transactions(attempt, answer)
+    best = AttemptState(max(known.values(), key=_BEST.index)) if known else attempt.state
+    state = best if best in ATTEMPT_MOVES[attempt.state] else attempt.state
+    data: dict[str, Any] = {**attempt.gateway_data, **({_TRANSACTIONS: known} if known else {})}
+    if answer.step is not None:
+        data[_STEP] = msgspec.to_builtins(answer.step)
+    if answer.payable_until is not None:
+        data[_PAYABLE_UNTIL] = answer.payable_until.isoformat()
+    doubts = _doubts(attempt, answer, moment, booked)
+    if doubts or _DOUBTS in data:
+        data[_DOUBTS] = doubts
+    news = _news(answer.facts, booked)
+    if state is attempt.state and data == attempt.gateway_data and not news:
+        return attempt
+    return _showing(attempt, answer, state, moment, data=data, news=news)
+
+
+def _news(facts: tuple[Fact, ...], booked: Mapping[str, Booked]) -> list[Fact]:
+    return [f for f in facts if f.state in _ARRIVED and f.gateway_tx_id not in booked]
+
+
+def _showing(
+    attempt: Attempt, answer: Reported, state: AttemptState, moment: Moment, *, data: dict[str, Any], news: list[Fact]
 ) -> Attempt:
     """The attempt in its new state, showing the last transaction that put it there."""
     decisive = news or [f for f in answer.facts if f.state.value == state.value]
@@ -157,13 +204,119 @@ def _moved(
         attempt,
         state=state,
         updated_at=moment.now,
-        ask_at=ask_at,
+        gateway_data=data,
         gateway_tx_id=last.gateway_tx_id if last else attempt.gateway_tx_id,
         method=(last.method if last else None) or attempt.method,
-        failure_code=last.failure_code if failed and last else None,
-        failure_text=last.failure_text if failed and last else None,
+        failure_code=(last.failure_code if last else attempt.failure_code) if failed else None,
+        failure_text=(last.failure_text if last else attempt.failure_text) if failed else None,
         paid_at=moment.now if news and attempt.paid_at is None else attempt.paid_at,
     )
+
+
+def _known_transactions(attempt: Attempt, answer: Reported) -> dict[str, str]:
+    """The state of each of the attempt's transactions once the answer is counted in."""
+    known: dict[str, str] = dict(attempt.gateway_data.get(_TRANSACTIONS, {}))
+    for fact in answer.facts:
+        said = _REFUNDED if 0 < fact.amount_minor <= fact.refunded_minor else fact.state.value
+        before = known.get(fact.gateway_tx_id)
+        if before is None or _FURTHEST[said] >= _FURTHEST[before]:
+            known[fact.gateway_tx_id] = said
+    return known
+
+
+def _doubts(attempt: Attempt, answer: Reported, moment: Moment, booked: Mapping[str, Booked]) -> dict[str, str]:
+    """Transactions that the gateway had confirmed and now says it did not collect, and since when it says so."""
+    before: dict[str, str] = attempt.gateway_data.get(_DOUBTS, {})
+    said = {f.gateway_tx_id: f.state for f in answer.facts}
+    doubts = {tx: since for tx, since in before.items() if tx not in said}
+    for tx, state in said.items():
+        if state not in _ARRIVED and tx in booked and booked[tx].left_minor > 0:
+            doubts[tx] = before.get(tx, moment.now.isoformat())
+    return doubts
+
+
+def _gone_back(
+    changed: Attempt, facts: tuple[Fact, ...], moment: Moment, booked: Mapping[str, Booked]
+) -> dict[str, int]:
+    """How much more than is booked went back, by transaction: refunds, and what was doubted for long enough."""
+    gone: dict[str, int] = {}
+    doubts: dict[str, str] = changed.gateway_data.get(_DOUBTS, {})
+    for fact in facts:
+        tx = fact.gateway_tx_id
+        at = booked.get(tx)
+        returned_minor = at.returned_minor if at else 0
+        more_minor = min(fact.refunded_minor, fact.amount_minor) - returned_minor
+        if at is not None and tx in doubts and moment.now >= datetime.fromisoformat(doubts[tx]) + DOUBTED_FOR:
+            more_minor = at.left_minor
+        if more_minor > 0 and (at is not None or fact.state in _ARRIVED):
+            gone[tx] = min(more_minor, at.left_minor) if at is not None else more_minor
+    return {tx: minor for tx, minor in gone.items() if minor > 0}
+
+
+def _move_money(draft: Draft, attempt: Attempt, fact: Fact, booked: Mapping[str, Booked], gone_back_minor: int) -> None:
+    """Book what arrived with a transaction, and what went back of it."""
+    at = booked.get(fact.gateway_tx_id)
+    if at is None and fact.state not in _ARRIVED:
+        return
+    assert fact.currency == draft.invoice.currency, "another currency goes to suspense before it gets here"
+    receipt = (
+        at.receipt
+        if at is not None
+        else receive(draft, _arrival(draft, attempt, fact), collection_id=attempt.collection_id)
+    )
+    if gone_back_minor:
+        total_minor = gone_back_minor + (at.returned_minor if at is not None else 0)
+        reason = "refunded" if fact.state in _ARRIVED else "gateway_reversal"
+        number = f"{fact.gateway_tx_id}:back:{total_minor}"
+        reverse(draft, receipt, Reversal(amount_minor=gone_back_minor, number=number, reason=reason))
+
+
+def _arrival(draft: Draft, attempt: Attempt, fact: Fact) -> Arrival:
+    # When the gateway collected it, so that a payment of the evening is not one of the next day; never what lies
+    # before the attempt or ahead of the account's clock.
+    at = fact.paid_at
+    is_sane = at is not None and attempt.created_at <= at <= draft.moment.now
+    return Arrival(
+        amount_minor=fact.amount_minor,
+        gateway=attempt.gateway,
+        gateway_tx_id=fact.gateway_tx_id,
+        attempt_id=attempt.id,
+        method=fact.method,
+        at=at if is_sane else None,
+    )
+
+
+def _hold_disputed(draft: Draft, *, was: Attempt, now: Attempt, booked: Mapping[str, Booked]) -> None:
+    """Money in dispute is the merchant's only if the dispute ends well: it waits in a book of its own."""
+    before: dict[str, str] = was.gateway_data.get(_TRANSACTIONS, {})
+    after: dict[str, str] = now.gateway_data.get(_TRANSACTIONS, {})
+    gateway = Books.gateway(was.gateway)
+    for tx, state in after.items():
+        held, holds = before.get(tx) == "disputed", state == "disputed"
+        if held is holds:
+            continue
+        at = booked.get(tx)
+        receipt = at.receipt if at is not None else next(r for r in draft.case.receipts if r.gateway_tx_id == tx)
+        amount_minor = receipt.amount_minor
+        ids = {"collection_id": receipt.collection_id}
+        draft.transfer(*((Books.DISPUTED, gateway) if holds else (gateway, Books.DISPUTED)), amount_minor, **ids)
+
+
+def _when_to_ask(attempt: Attempt, moment: Moment, ask_at: datetime) -> datetime | None:
+    """When the gateway is asked again: while the outcome is open, may still become better, or is in doubt."""
+    doubts: dict[str, str] = attempt.gateway_data.get(_DOUBTS, {})
+    if any(moment.now < datetime.fromisoformat(since) + DOUBTED_FOR for since in doubts.values()):
+        return moment.now + DOUBTED_FOR
+    if attempt.state in _OPEN:
+        return ask_at
+    until = payable_until(attempt)
+    retried = attempt.state is AttemptState.FAILED and until is not None and moment.now < until + RETRIED_WITHIN
+    return ask_at if retried else None
+
+
+def _same(was: Attempt, now: Attempt) -> bool:
+    """Whether nothing changed that anybody would want to know; when to ask is noted without an event."""
+    return was.state is now.state and was.gateway_data == now.gateway_data
 
 
 def _count_open(draft: Draft, *, was: Attempt, now: Attempt) -> None:
@@ -171,10 +324,6 @@ def _count_open(draft: Draft, *, was: Attempt, now: Attempt) -> None:
     if difference:
         collection = draft.collection(was.collection_id)
         draft.set_collection(collection.id, open_attempts=collection.open_attempts + difference)
-
-
-def _tell(draft: Draft, attempt: Attempt) -> None:
-    draft.event(f"attempt.{attempt.state}", collection_id=attempt.collection_id, attempt_id=attempt.id)
 
 
 def gateway_reference(attempt_id: UUID) -> str:

@@ -23,6 +23,7 @@ from recaudo.domain.model import (
     InvoiceKind,
     Receipt,
     ReceiptKind,
+    Refund,
     Transfer,
     by_due_day,
 )
@@ -59,6 +60,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     collections: tuple[Collection, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     receipts: tuple[Receipt, ...] = ()
+    refunds: tuple[Refund, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     events: tuple[Event, ...] = ()
 
@@ -73,6 +75,7 @@ class Books:
     RECEIVABLE = "receivable"  # owed by customers
     BILLED = "billed"  # what invoices charged
     CREDIT = "credit"  # owed to customers: money beyond what they owed
+    DISPUTED = "disputed"  # collected by gateways, and disputed by payers with their banks
     OUTSIDE = "outside"  # money the merchant received where we cannot see
 
     @staticmethod
@@ -106,6 +109,7 @@ class Draft:
         self._touched: dict[UUID, None] = {}
         self._attempts: dict[UUID, Attempt] = {}
         self._receipts: list[Receipt] = []
+        self._refunds: dict[UUID, Refund] = {}
         self._transfers: list[Transfer] = []
         self._events: list[Event] = []
 
@@ -151,6 +155,9 @@ class Draft:
 
     def add_receipt(self, receipt: Receipt) -> None:
         self._receipts.append(receipt)
+
+    def add_refund(self, refund: Refund) -> None:
+        self._refunds[refund.id] = refund
 
     def transfer(
         self,
@@ -220,6 +227,7 @@ class Draft:
             collections=tuple(self._collections[i] for i in self._touched),
             attempts=tuple(self._attempts.values()),
             receipts=tuple(self._receipts),
+            refunds=tuple(self._refunds.values()),
             transfers=tuple(self._transfers),
             events=tuple(self._events),
         )

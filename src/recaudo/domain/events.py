@@ -33,6 +33,11 @@ EVENT_TYPES: Mapping[str, str] = {
     "attempt.failed": "the gateway declined it; the collection stays open",
     "attempt.refunded": "the gateway gave the money back",
     "attempt.disputed": "the payer disputes it with the bank",
+    "refund.started": "the merchant gives money back through its gateway",
+    "refund.unknown": "the gateway did not answer; it is asked again until it does",
+    "refund.processing": "the gateway is at work on it",
+    "refund.succeeded": "the money went back",
+    "refund.failed": "the gateway refused it; nothing went back",
     "endpoint.failing": "an endpoint of the account had no success for an hour of tries",
 }
 

@@ -14,7 +14,7 @@ import msgspec
 from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.partial import Allowed, PartialRule, allowed_parts
 from recaudo.domain.rounding import RETENTION_ROUNDING, TAX_ROUNDING, Rounding
-from recaudo.domain.states import IN_PROGRESS, AttemptState, CollectionState, InvoiceState
+from recaudo.domain.states import IN_PROGRESS, AttemptState, CollectionState, InvoiceState, RefundState
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +209,34 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None  # what people wrote on it
     reverses: UUID | None = None  # of a negative one: the receipt whose money went back
     reason: str | None = None  # of a negative one: why
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    """Money of a receipt that the merchant gives back: through its gateway, or by hand and recorded here."""
+
+    account_id: UUID
+    id: UUID
+    receipt_id: UUID
+    invoice_id: UUID
+    attempt_id: UUID | None
+    amount_minor: int
+    currency: str
+    state: RefundState
+    is_manual: bool
+    reason: str
+    evidence: str | None = None  # of one by hand: what proves it
+    gateway_refund_id: str | None = None
+    failure_code: str | None = None
+    failure_text: str | None = None
+    ask_at: datetime | None = None  # when the gateway is asked again
+    asked: int = 0
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is not known yet: what it takes is spoken for."""
+        return self.state not in {RefundState.SUCCEEDED, RefundState.FAILED}
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):

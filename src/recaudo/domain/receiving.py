@@ -45,8 +45,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         return Books.OUTSIDE if self.kind is ReceiptKind.OUTSIDE else Books.gateway(self.gateway)
 
 
-def receive(draft: Draft, arrival: Arrival, *, collection_id: UUID) -> None:
-    """Book money that arrived on a collection and tell what it changed."""
+def receive(draft: Draft, arrival: Arrival, *, collection_id: UUID) -> Receipt:
+    """Book money that arrived on a collection and tell what it changed. Returns its receipt."""
     amount_minor = arrival.amount_minor
     assert amount_minor > 0, "money that goes back is a refund"
     _fix_open_amount(draft, collection_id, amount_minor)
@@ -64,6 +64,7 @@ def receive(draft: Draft, arrival: Arrival, *, collection_id: UUID) -> None:
             draft.event("invoice.part_received", collection_id=collection_id)
     if excess_minor:
         draft.event("collection.overpaid", collection_id=collection_id, excess_minor=excess_minor)
+    return receipt
 
 
 def settle_if_covered(draft: Draft, *, at: datetime | None = None) -> bool:

@@ -35,6 +35,14 @@ class AttemptState(StrEnum):
     DISPUTED = "disputed"
 
 
+class RefundState(StrEnum):
+    CREATED = "created"
+    PROCESSING = "processing"
+    UNKNOWN = "unknown"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
 class InvoiceCommand(StrEnum):
     REPLACE = "replace"  # change the invoice: cancel its collection, open the next generation
     WITHDRAW = "withdraw"  # the debt is taken back
@@ -75,6 +83,9 @@ class Refusal(StrEnum):
     COLLECTION_WITHOUT_CONTACT = "collection_without_contact"
     ATTEMPT_IN_PROGRESS = "attempt_in_progress"
     AMOUNT_NOT_ALLOWED = "amount_not_allowed"
+    REFUND_ABOVE_RECEIPT = "refund_above_receipt"
+    RECEIPT_IS_REFUND = "receipt_is_refund"
+    NOTHING_TO_ASK_FOR = "nothing_to_ask_for"
 
 
 class RefusedError(Exception):
@@ -175,15 +186,16 @@ COLLECTION_COMMANDS: Final[Mapping[tuple[CollectionState, CollectionCommand], Re
 _A = AttemptState
 
 # What a gateway may report next. A failed attempt may later be reported as succeeded: accept it. It is processing again
-# when the payer retries inside the gateway's own page: another transaction under the same reference.
+# when the payer retries inside the gateway's own page: another transaction under the same reference. What we see first
+# may be refunded or disputed already.
 ATTEMPT_MOVES: Final[Mapping[AttemptState, frozenset[AttemptState]]] = {
-    _A.CREATED: frozenset({_A.PROCESSING, _A.UNKNOWN, _A.SUCCEEDED, _A.FAILED}),
-    _A.PROCESSING: frozenset({_A.UNKNOWN, _A.SUCCEEDED, _A.FAILED}),
-    _A.UNKNOWN: frozenset({_A.PROCESSING, _A.SUCCEEDED, _A.FAILED}),
-    _A.FAILED: frozenset({_A.PROCESSING, _A.SUCCEEDED}),
+    _A.CREATED: frozenset({_A.PROCESSING, _A.UNKNOWN, _A.SUCCEEDED, _A.FAILED, _A.REFUNDED, _A.DISPUTED}),
+    _A.PROCESSING: frozenset({_A.SUCCEEDED, _A.FAILED, _A.REFUNDED, _A.DISPUTED}),
+    _A.UNKNOWN: frozenset({_A.PROCESSING, _A.SUCCEEDED, _A.FAILED, _A.REFUNDED, _A.DISPUTED}),
+    _A.FAILED: frozenset({_A.PROCESSING, _A.SUCCEEDED, _A.REFUNDED, _A.DISPUTED}),
     _A.SUCCEEDED: frozenset({_A.REFUNDED, _A.DISPUTED}),
     _A.DISPUTED: frozenset({_A.SUCCEEDED, _A.REFUNDED}),
-    _A.REFUNDED: frozenset(),
+    _A.REFUNDED: frozenset({_A.SUCCEEDED, _A.DISPUTED}),
 }
 
 # The outcome is not known yet, so a payer who pays again may pay twice.

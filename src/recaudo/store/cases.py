@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from recaudo.domain.model import Attempt, Case, Collection, Customer, Invoice, Receipt
+from recaudo.domain.attempting import Booked
+from recaudo.domain.model import Attempt, Case, Collection, Customer, Invoice, Receipt, Refund
 from recaudo.store import rows
 from recaudo.store.database import Connection
 
@@ -95,18 +96,69 @@ async def find_attempt_by_once_key(
     return None if record is None else rows.attempt_of(record)
 
 
-async def booked_transactions(connection: Connection, account_id: UUID, attempt: Attempt) -> frozenset[str]:
-    """The gateway transactions of this attempt that already have a receipt."""
+async def booked_transactions(
+    connection: Connection, account_id: UUID, invoice_id: UUID, gateway: str
+) -> dict[str, Booked]:
+    """The gateway's transactions on an invoice that have a receipt, and what is booked as gone back of each."""
     records = await connection.fetch(
         """
-        SELECT gateway_tx_id FROM receipt
-        WHERE account_id = $1 AND invoice_id = $2 AND gateway = $3 AND kind = 'gateway'
+        SELECT r.*, coalesce(b.returned_minor, 0)::bigint AS returned_minor
+        FROM receipt r
+        LEFT JOIN (SELECT account_id, reverses, sum(-amount_minor) AS returned_minor FROM receipt
+                   WHERE account_id = $1 AND invoice_id = $2 AND kind = 'refund' GROUP BY 1, 2) b
+               ON b.account_id = r.account_id AND b.reverses = r.id
+        WHERE r.account_id = $1 AND r.invoice_id = $2 AND r.gateway = $3 AND r.kind = 'gateway'
         """,
         account_id,
-        attempt.invoice_id,
-        attempt.gateway,
+        invoice_id,
+        gateway,
     )
-    return frozenset(r["gateway_tx_id"] for r in records)
+    return {r["gateway_tx_id"]: Booked(receipt=rows.receipt_of(r), returned_minor=r["returned_minor"]) for r in records}
+
+
+async def find_attempt_by_reference(
+    connection: Connection, account_id: UUID, gateway: str, reference: str
+) -> Attempt | None:
+    """The attempt that a gateway knows by this reference, if it is one of ours."""
+    record = await connection.fetchrow(
+        "SELECT * FROM attempt WHERE account_id = $1 AND gateway = $2 AND reference = $3",
+        account_id,
+        gateway,
+        reference,
+    )
+    return None if record is None else rows.attempt_of(record)
+
+
+async def find_receipt(connection: Connection, account_id: UUID, receipt_id: UUID) -> Receipt | None:
+    """A receipt, negative ones included."""
+    record = await connection.fetchrow(
+        "SELECT * FROM receipt WHERE account_id = $1 AND id = $2", account_id, receipt_id
+    )
+    return None if record is None else rows.receipt_of(record)
+
+
+async def returned_minor(connection: Connection, account_id: UUID, receipt_id: UUID) -> int:
+    """How much of a receipt is booked as gone back."""
+    returned: int = await connection.fetchval(
+        "SELECT coalesce(sum(-amount_minor), 0)::bigint FROM receipt WHERE account_id = $1 AND reverses = $2",
+        account_id,
+        receipt_id,
+    )
+    return returned
+
+
+async def refunds_of(connection: Connection, account_id: UUID, receipt_id: UUID) -> list[Refund]:
+    """The refunds of a receipt, oldest first."""
+    records = await connection.fetch(
+        "SELECT * FROM refund WHERE account_id = $1 AND receipt_id = $2 ORDER BY id", account_id, receipt_id
+    )
+    return [rows.refund_of(r) for r in records]
+
+
+async def find_refund(connection: Connection, account_id: UUID, refund_id: UUID) -> Refund | None:
+    """A refund as it is."""
+    record = await connection.fetchrow("SELECT * FROM refund WHERE account_id = $1 AND id = $2", account_id, refund_id)
+    return None if record is None else rows.refund_of(record)
 
 
 async def receipts_of(connection: Connection, account_id: UUID, collection_ids: Sequence[UUID]) -> list[Receipt]:

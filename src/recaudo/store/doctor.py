@@ -108,6 +108,32 @@ CHECKS = (
         """,
     ),
     Check(
+        name="refund-booked",
+        meaning="Refunds that succeeded are booked as money that went back, and open ones are within what is left.",
+        sql="""
+        SELECT f.account_id, f.receipt_id AS id,
+               sum(f.amount_minor) FILTER (WHERE f.state = 'succeeded') || ' of ' || sum(f.amount_minor) AS stored,
+               coalesce(b.back, 0) || ' of ' || r.amount_minor AS computed
+        FROM refund f
+        JOIN receipt r ON r.account_id = f.account_id AND r.id = f.receipt_id
+        LEFT JOIN (SELECT account_id, reverses, sum(-amount_minor) AS back FROM receipt
+                   WHERE kind = 'refund' GROUP BY 1, 2) b
+               ON b.account_id = f.account_id AND b.reverses = f.receipt_id
+        WHERE f.state <> 'failed'
+        GROUP BY f.account_id, f.receipt_id, r.amount_minor, b.back
+        HAVING sum(f.amount_minor) > r.amount_minor
+            OR coalesce(sum(f.amount_minor) FILTER (WHERE f.state = 'succeeded'), 0) > coalesce(b.back, 0)
+        """,
+    ),
+    Check(
+        name="suspense",
+        meaning="No transaction that a gateway reports waits for somebody to say what became of it.",
+        sql="""
+        SELECT account_id, id, gateway || ' ' || gateway_tx_id || ': ' || reason AS stored, 'resolved' AS computed
+        FROM suspense WHERE resolved_at IS NULL
+        """,
+    ),
+    Check(
         name="collection-received",
         meaning="A collection received the receipts booked on it, in as many parts.",
         sql="""
@@ -216,6 +242,12 @@ CHECKS = (
         UNION ALL
         SELECT account_id, id, due_at, ask_at
         FROM attempt
+        WHERE (ask_at IS NOT NULL) IS DISTINCT FROM (due_at IS NOT NULL)
+           OR (state IN ('created', 'processing', 'unknown') AND due_at IS NULL)
+           OR (state = 'refunded' AND due_at IS NOT NULL)
+        UNION ALL
+        SELECT account_id, id, due_at, ask_at
+        FROM refund
         WHERE (state IN ('created', 'processing', 'unknown')) IS DISTINCT FROM (due_at IS NOT NULL)
         """,
     ),

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from recaudo.domain.changes import Change
-from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt, Transfer
+from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt, Refund, Transfer
 from recaudo.store import rows
 from recaudo.store.catalogue import mark_used
 from recaudo.store.database import Connection, RawJson, StaleVersionError
@@ -75,7 +75,7 @@ def _insert(table: str, type_: Any, parameter: int, *, on_conflict: str = "") ->
 
 
 _DUE_COLUMNS = ("due_at", "leased_until", "tries", "last_error")
-_EXTRA_COLUMNS = {"collection": _DUE_COLUMNS, "attempt": _DUE_COLUMNS, "event": ("snapshot",)}
+_EXTRA_COLUMNS = {"collection": _DUE_COLUMNS, "attempt": _DUE_COLUMNS, "refund": _DUE_COLUMNS, "event": ("snapshot",)}
 
 
 def _columns(table: str, type_: Any) -> tuple[str, ...]:  # noqa: ANN401 - a Struct class
@@ -146,6 +146,7 @@ def _save_sql() -> str:
     collections AS ({_insert("collection", Collection, 2, on_conflict=_overwrite("collection", Collection))}),
     attempts AS ({_insert("attempt", Attempt, 3, on_conflict=_overwrite("attempt", Attempt))}),
     receipts AS ({_insert("receipt", Receipt, 4)}),
+    refunds AS ({_insert("refund", Refund, 11, on_conflict=_overwrite("refund", Refund))}),
     transfers AS ({_insert("transfer", Transfer, 5)}),
     {_events(6, 10)},
     notices AS (INSERT INTO notice SELECT * FROM unnest($7::notice[])),
@@ -237,6 +238,7 @@ async def save(
             [_remembered_row(remembered)] if remembered is not None else [],
             [rows.customer_row(customer)] if customer is not None else [],
             _real_instant(change, clock_shift),
+            [rows.refund_row(row, clock_shift) for row in change.refunds],
         )
     except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
         raise TakenError(str(error)) from error
@@ -258,6 +260,21 @@ async def reschedule(
         attempt.asked,
         ask_at,
         None if ask_at is None else ask_at - clock_shift,
+    )
+
+
+async def reschedule_refund(connection: Connection, refund: Refund, *, clock_shift: timedelta) -> None:
+    """Note that a refund's gateway was asked and told nothing new, and when to ask again."""
+    await connection.execute(
+        """
+        UPDATE refund SET asked = $3, ask_at = $4, due_at = $5, leased_until = NULL, tries = 0, last_error = NULL
+        WHERE account_id = $1 AND id = $2
+        """,
+        refund.account_id,
+        refund.id,
+        refund.asked,
+        refund.ask_at,
+        None if refund.ask_at is None else refund.ask_at - clock_shift,
     )
 
 

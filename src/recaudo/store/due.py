@@ -12,7 +12,14 @@ import msgspec
 from recaudo.store.database import Connection
 
 # Each table and the column that says what its rows are about.
-TABLES = {"collection": "invoice_id", "attempt": "invoice_id", "replay": "id"}
+TABLES = {
+    "collection": "invoice_id",
+    "attempt": "invoice_id",
+    "refund": "invoice_id",
+    "replay": "id",
+    "gateway_notice": "gateway_id",
+    "gateway": "id",
+}
 LEASE = timedelta(seconds=60)
 ERROR_CHARS_MAX = 500
 

@@ -16,10 +16,11 @@ from recaudo.domain.model import (
     InvoiceKind,
     Receipt,
     ReceiptKind,
+    Refund,
     Transfer,
 )
 from recaudo.domain.partial import PartialRule
-from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
+from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, RefundState
 from recaudo.store.database import RawJson
 
 Row = tuple[Any, ...]
@@ -74,6 +75,18 @@ def withholding_rows(invoice: Invoice) -> list[Row]:
 def receipt_row(receipt: Receipt) -> Row:
     """A row of `receipt`."""
     return msgspec.structs.astuple(receipt)
+
+
+def refund_row(refund: Refund, clock_shift: timedelta) -> Row:
+    """A refund whose outcome is open is due work when its gateway is to be asked again, in real time."""
+    return (*msgspec.structs.astuple(refund), _real(refund.ask_at, clock_shift), None, 0, None)
+
+
+def refund_of(record: Record) -> Refund:
+    """The refund in a row."""
+    values = {name: record[name] for name in Refund.__struct_fields__}
+    values["state"] = RefundState(values["state"])
+    return Refund(**values)
 
 
 def transfer_row(transfer: Transfer) -> Row:

@@ -1,18 +1,24 @@
 """The few protocols with many implementations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.attempting import Answer
+from recaudo.domain.answers import Answer, Fact
 from recaudo.domain.delivering import Endpoint
-from recaudo.domain.model import Account, Attempt, Collection, Invoice
+from recaudo.domain.model import Account, Attempt, Collection, Customer, Invoice, Receipt, Refund
+from recaudo.domain.refunding import RefundAnswer
 from recaudo.store.events import Told
 
 Headers = Sequence[tuple[str, str]]
+Asked = Literal["bank", "person_type", "document", "name", "email", "phone", "terms"]
+"""What a payer's page may have to ask for. `document` is a type and a number, `terms` the acceptance of both links."""
+RefundAbility = Literal["none", "void", "full", "partial"]
+"""How a gateway gives money back: not by its API, whole on the same day, whole, or in parts."""
+Verdict = Literal["valid", "unsigned", "invalid"]
 
 
 class Clock(Protocol):
@@ -32,29 +38,149 @@ class Ids(Protocol):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to pay that a gateway offers. `kind` is one of the words of an invoice's `allows`."""
+    """A way to pay that a gateway offers. `kind` is one of the words of an invoice's `allows`.
+
+    `asks` is what the payer's page asks for besides the amount; `min_minor` and `max_minor` are the gateway's limits.
+    """
 
     id: str
     kind: str
+    asks: tuple[Asked, ...] = ()
+    min_minor: int | None = None
+    max_minor: int | None = None
+
+
+class Bank(msgspec.Struct, frozen=True):
+    """A bank that a payer may pay from, by the gateway's code."""
+
+    code: str
+    name: str
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What payers accept before a gateway's method: links to documents of the gateway, in Spanish."""
+
+    terms_url: str
+    data_url: str
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a merchant copies from the gateway's panel. `hint` says how it begins, for people."""
+
+    name: str
+    hint: str = ""
+    is_secret: bool = True
+    is_required: bool = True
+
+
+class Abilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway can do, and what merchants give it to be known by."""
+
+    currencies: frozenset[str]
+    credentials: tuple[Credential, ...] = ()
+    refunds: RefundAbility = "none"
+    lists: bool = False  # it tells its own transactions, for the daily comparison
+
+
+class Configured(msgspec.Struct, frozen=True, kw_only=True):
+    """A merchant's gateway, with its credentials open: never to be logged or shown."""
+
+    account_id: UUID
+    id: UUID
+    kind: str
+    is_test: bool
+    credentials: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Who it is, without what must not be read."""
+        return f"Configured({self.kind!r}, account_id={self.account_id!r})"
 
 
 class GatewayContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway may know about an attempt beyond the attempt itself. `now` is on the account's clock."""
+    """What a gateway may know about an attempt beyond the attempt itself. `now` is on the account's clock.
+
+    `configured` is None for gateways that merchants need not configure. `payer` is what the payer typed for this
+    attempt and is kept nowhere; `return_url` is where the gateway sends the browser back to.
+    """
 
     account: Account
     invoice: Invoice
     collection: Collection
     now: datetime
+    real_now: datetime
+    configured: Configured | None = None
+    customer: Customer | None = None
+    payer: Mapping[str, str] = {}
+    return_url: str = ""
+
+
+class RawNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """What arrived at a notice address, as it arrived. Names of headers are in lower case."""
+
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a notice says it is about: a hint where to ask, and never more."""
+
+    gateway_tx_id: str | None = None
+    reference: str | None = None
+    claimed_state: str | None = None
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice that was read: whether its signature is genuine, and what to ask about.
+
+    `dedupe_key` is the same for every copy of one notice; None for one that is not believed.
+    """
+
+    verdict: Verdict
+    reason: str | None = None
+    dedupe_key: str | None = None
+    claims: tuple[Claim, ...] = ()
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What a harmless call with the credentials showed. `problem` is for the merchant's developer; None: they work."""
+
+    problem: str | None = None
+    merchant_name: str | None = None
 
 
 class Gateway(Protocol):
-    """Moves money. Its answers are facts about its own transactions, or `unknown`; it never raises for a refusal."""
+    """Moves money. Its answers are a closed union with `Unknown` in it; it never raises for what a vendor does.
+
+    Nothing it is told by a browser or a notice is believed: `ask` and `fetch` report what the vendor's own API says
+    (gateways specification, section 1).
+    """
 
     name: str
+    title: str
     for_live_accounts: bool
+    needs_configuration: bool
+    abilities: Abilities
+
+    def check(self, credentials: Mapping[str, str], *, is_test: bool) -> Mapping[str, str]:
+        """What is wrong with credentials as they stand, by field: no call is made. Empty: nothing."""
+        ...
+
+    async def verify(self, configured: Configured) -> Verified:
+        """Try the credentials with a call that changes nothing."""
+        ...
 
     def methods(self, account: Account) -> Sequence[Method]:
         """The ways to pay it offers to this account."""
+        ...
+
+    async def banks(self, configured: Configured) -> Sequence[Bank]:
+        """The banks of its methods that ask for one; empty when it has none, or tells none now."""
+        ...
+
+    async def terms(self, configured: Configured) -> Terms | None:
+        """What payers accept before its methods that ask for it; None when it has none, or tells none now."""
         ...
 
     async def start(self, attempt: Attempt, context: GatewayContext) -> Answer:
@@ -62,8 +188,32 @@ class Gateway(Protocol):
         ...
 
     async def ask(self, attempt: Attempt, context: GatewayContext) -> Answer:
-        """What became of it."""
+        """What became of it, by our reference: all transactions that the gateway has under it."""
         ...
+
+    async def fetch(self, gateway_tx_id: str, configured: Configured) -> Answer:
+        """One transaction by the gateway's own id."""
+        ...
+
+    async def refund(self, refund: Refund, receipt: Receipt, context: GatewayContext) -> RefundAnswer:
+        """Give money of a receipt back: begin it, or say what became of one that was begun before."""
+        ...
+
+    def transactions(self, configured: Configured, since: datetime, until: datetime) -> AsyncIterator[Fact]:
+        """The gateway's own list of what happened from `since` on and before `until`. Raises GatewayDownError."""
+        ...
+
+    def read_notice(self, raw: RawNotice, configured: Configured) -> Notice:
+        """Check a notice's signature and say what it is about. Pure; raises nothing, whatever the bytes are."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it holds open."""
+        ...
+
+
+class GatewayDownError(Exception):
+    """The gateway cannot be asked now, and why."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
