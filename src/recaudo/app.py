@@ -4,6 +4,7 @@
 /onepay/v1/...   the OnePay dialect, chosen by path; its OpenAPI document and docs page beside it
 /treli/v1/...    the Treli dialect, likewise
 /recaudo/v1/...  our own additions; the registers that Treli has in its dashboard only speak as Treli does
+/notices/{key}   where gateways tell what happened
 /health, /metrics
 everything else  pages for people
 """
@@ -14,7 +15,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,12 +25,13 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from recaudo import __version__
-from recaudo.config import Settings, read_settings, secret_key
+from recaudo.config import Settings, Vendors, read_settings, secret_key
 from recaudo.dialects.onepay import openapi as onepay_openapi
 from recaudo.dialects.onepay.dialect import OnePay
 from recaudo.dialects.onepay.webhooks import OnePayWebhooks
 from recaudo.dialects.recaudo import openapi as own_openapi
 from recaudo.dialects.recaudo.dialect import Own
+from recaudo.dialects.recaudo.notices import PREFIX as NOTICES_PREFIX, NoticeReceiver
 from recaudo.dialects.recaudo.webhooks import OwnWebhooks
 from recaudo.dialects.treli import openapi as treli_openapi
 from recaudo.dialects.treli.dialect import Treli, TreliRegisters
@@ -50,7 +52,9 @@ from recaudo.store.events import fit_feed
 from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
 from recaudo.system import RandomIds, SystemClock, random_fraction
+from recaudo.usecases import gateways as merchant_gateways
 from recaudo.usecases.core import Core
+from recaudo.usecases.ports import Gateway
 from recaudo.usecases.turns import Turns
 from recaudo.usecases.webhooks import check_secrets
 from recaudo.web.site import make_site
@@ -78,9 +82,9 @@ _NEUTRAL_CHALLENGES = (
 _log: Any = structlog.get_logger("recaudo.app")
 
 
-def make_core(database: Database, secret: str) -> Core:
+def make_core(database: Database, secret: str, vendors: Vendors | None = None) -> Core:
     """The use cases' parts, over an open database; `secret` is what secrets at rest are encrypted under."""
-    gateways = {gateway.name: gateway for gateway in (Sandbox(),)}
+    gateways = {gateway.name: gateway for gateway in make_gateways(vendors or Vendors())}
     webhooks = {dialect.name: dialect for dialect in (OnePayWebhooks(), TreliWebhooks(), OwnWebhooks())}
     return Core(
         database=database,
@@ -93,6 +97,11 @@ def make_core(database: Database, secret: str) -> Core:
         webhooks=webhooks,
         vault=Vault(secret),
     )
+
+
+def make_gateways(vendors: Vendors) -> Sequence[Gateway]:
+    """Every gateway there is. A vendor's address is its own, unless the operator named a fake's."""
+    return (Sandbox(),)
 
 
 def telling(settings: Settings, registry: CollectorRegistry) -> loops.Telling:
@@ -121,6 +130,8 @@ class Application:
         self._worker: asyncio.Task[None] | None = None
         self._registry = CollectorRegistry()
         self._database: Database | None = None
+        self._core: Core | None = None
+        self._notices: NoticeReceiver | None = None
         self._onepay: Api | None = None
         self._own: Api | None = None
         self._treli: Api | None = None
@@ -155,6 +166,9 @@ class Application:
         elif path == "/":
             # A newcomer opens the bare address first; there is no front page, so lead to the reference.
             await self._document(scope, send, Reply(status=307, headers=[("Location", "/onepay/docs")]))
+        elif path.startswith(NOTICES_PREFIX):
+            assert self._notices is not None, "the lifespan opens everything"
+            await self._notices(scope, receive, send)
         elif path == "/health":
             await send_reply(send, await self._health(), request_id=new_request_id(), head=scope["method"] == "HEAD")
         elif path == "/metrics":
@@ -231,8 +245,9 @@ class Application:
             settings.database_url, connections_max=settings.connections_max
         )
         await _fit_feed(database)
-        core = make_core(database, secret_key(settings))
+        self._core = core = make_core(database, secret_key(settings), settings.vendors)
         await check_secrets(core)
+        await merchant_gateways.check_secrets(core)
         observer = Observer(self._registry)
         authenticator = Authenticator(database)
         limiter = RateLimiter()
@@ -248,6 +263,7 @@ class Application:
                 dialect, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
             )
 
+        self._notices = NoticeReceiver(core, limiter)
         self._onepay, self._treli, self._own, self._registers = api(onepay), api(treli), api(own), api(registers)
         self._is_register = registers.has
         base_url = settings.public_url
@@ -274,8 +290,16 @@ class Application:
             with suppress(TimeoutError):
                 async with asyncio.timeout(30):
                     await self._worker
+        if self._core is not None:
+            await close_gateways(self._core)
         if self._database is not None:
             await self._database.close()
+
+
+async def close_gateways(core: Core) -> None:
+    """Let every gateway let go of its connections."""
+    for gateway in core.gateways.values():
+        await gateway.close()
 
 
 async def _fit_feed(database: Database) -> None:
@@ -344,9 +368,13 @@ async def run_worker(
     database = await Database.connect(database_url, connections_max=settings.connections_max)
     try:
         await _fit_feed(database)
-        core = make_core(database, secret_key(settings))
+        core = make_core(database, secret_key(settings), settings.vendors)
         _spare_the_collector()
         await check_secrets(core)
-        await loops.run(core, stop, telling(settings, registry))
+        await merchant_gateways.check_secrets(core)
+        try:
+            await loops.run(core, stop, telling(settings, registry))
+        finally:
+            await close_gateways(core)
     finally:
         await database.close()

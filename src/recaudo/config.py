@@ -14,6 +14,17 @@ class SettingsError(Exception):
     """A setting that cannot be used, in words for the operator."""
 
 
+class Vendors(msgspec.Struct, frozen=True, kw_only=True):
+    """Where vendors are reached instead of at their own addresses: fakes, for development and tests only."""
+
+    wompi_url: str | None = None
+    mercadopago_url: str | None = None
+
+    @property
+    def are_fake(self) -> bool:
+        return self != Vendors()
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator chose."""
 
@@ -26,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int
     webhooks_allow_http: bool
     webhooks_allow_private_networks: bool
+    vendors: Vendors = Vendors()
 
 
 SECRET_CHARS_MIN = 32
@@ -48,6 +60,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         connections_max=_number(env, "RECAUDO_DATABASE_CONNECTIONS", default=12, lowest=2, highest=200),
         webhooks_allow_http=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_HTTP"),
         webhooks_allow_private_networks=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS"),
+        vendors=Vendors(
+            wompi_url=_vendor_url(env, "RECAUDO_WOMPI_URL"), mercadopago_url=_vendor_url(env, "RECAUDO_MERCADOPAGO_URL")
+        ),
     )
 
 
@@ -100,6 +115,16 @@ def _public_url(text: str) -> str:
         or parts.fragment
     ):
         raise SettingsError(f"RECAUDO_PUBLIC_URL is {text!r}; it must look like https://cobros.example.com.")
+    return text.rstrip("/")
+
+
+def _vendor_url(env: Mapping[str, str], name: str) -> str | None:
+    text = env.get(name)
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"{name} is {text!r}; it must look like http://127.0.0.1:8090, or be left out.")
     return text.rstrip("/")
 
 

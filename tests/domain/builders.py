@@ -13,9 +13,10 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain import attempting, closing, replacing
-from recaudo.domain.attempting import Answer, Fact, FactState
+from recaudo.domain.answers import Answer, Fact, FactState, Reported, Unknown
+from recaudo.domain.attempting import Booked
 from recaudo.domain.changes import Books, Change, Moment
-from recaudo.domain.model import Attempt, Case, Collection, Event, Invoice, InvoiceKind, Receipt, Transfer
+from recaudo.domain.model import Attempt, Case, Collection, Event, Invoice, InvoiceKind, Receipt, ReceiptKind, Transfer
 from recaudo.domain.opening import Asking, open_invoice
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, Refusal, RefusedError
@@ -132,14 +133,22 @@ class Life:
         self.attempts[attempt.id] = attempt
         return attempt
 
-    def conclude(self, attempt: Attempt, *facts: Fact, unknown: bool = False) -> Change | None:
+    def booked(self, gateway: str) -> dict[str, Booked]:
+        """The transactions of a gateway that have a receipt, as the store reads them."""
+        arrived = [r for r in self.receipts if r.gateway == gateway and r.kind is ReceiptKind.GATEWAY]
+        back = {r.id: -sum(n.amount_minor for n in self.receipts if n.reverses == r.id) for r in arrived}
+        return {r.gateway_tx_id: Booked(receipt=r, returned_minor=back[r.id]) for r in arrived}
+
+    def conclude(
+        self, attempt: Attempt, *facts: Fact, unknown: bool = False, answer: Answer | None = None
+    ) -> Change | None:
         """What the gateway said about an attempt; None when it was nothing new."""
         change = attempting.conclude(
             self.case(attempt.collection_id),
             self.attempts[attempt.id],
-            Answer(facts=facts, unknown=unknown),
+            answer or (Unknown(reason="test") if unknown else Reported(facts=facts)),
             self.moment,
-            booked=frozenset(r.gateway_tx_id for r in self.receipts if r.gateway == attempt.gateway),
+            booked=self.booked(attempt.gateway),
             ask_at=self.now + timedelta(seconds=10),
         )
         return None if change is None else self.keep(change)

@@ -6,13 +6,17 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from recaudo.domain import attempting
+from recaudo.domain.answers import Absent, Answer, FactState, Form, NotSent, Refused, Reported
 from recaudo.domain.attempting import base62, gateway_reference
+from recaudo.domain.changes import Books
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, Refusal
 from tests.domain.builders import (
     GATEWAY,
     NOON,
     OPEN_BOUNDS_MINOR,
     Life,
+    a_fact,
     a_request,
     an_invoice,
     failed,
@@ -223,7 +227,7 @@ def test_an_answer_without_transactions_changes_nothing():
     assert life.conclude(life.start(100)) is None
 
 
-@pytest.mark.parametrize("answer", [processing(tx="tx-2"), failed(tx="tx-2"), failed(), processing()])
+@pytest.mark.parametrize("answer", [processing(tx="tx-2"), failed(tx="tx-2")])
 def test_nothing_undoes_a_success(answer):
     life = an_invoice(100)
     attempt = life.start(100)
@@ -315,3 +319,120 @@ def test_references_sort_as_the_ids_they_stand_for():
     numbers = [0, 9, 10, 35, 36, 61, 62, 1 << 64, (1 << 128) - 1]
     texts = [base62(number) for number in numbers]
     assert sorted(texts) == texts
+
+
+# What gateways take back, and what they cannot say
+
+
+def test_a_success_that_is_taken_back_is_asked_about_once_more_before_it_is_believed():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, succeeded(100))
+    doubt = life.conclude(attempt, failed())
+    assert doubt is not None
+    assert told(doubt) == ["attempt.doubted"]
+    assert life.attempts[attempt.id].ask_at == life.now + attempting.DOUBTED_FOR
+    assert life.books()[GATEWAY] == 100
+
+    life.later(seconds=61)
+    believed = life.conclude(attempt, failed())
+    assert believed is not None
+    assert [(r.amount_minor, r.reason) for r in believed.receipts] == [(-100, "gateway_reversal")]
+    assert GATEWAY not in life.books()
+    assert life.conclude(attempt, failed()) is None
+
+
+def test_a_doubt_ends_when_the_gateway_confirms_again():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, succeeded(100))
+    life.conclude(attempt, processing())
+    life.later(seconds=61)
+    life.conclude(attempt, succeeded(100))
+    assert life.attempts[attempt.id].ask_at is None
+    assert life.books()[GATEWAY] == 100
+
+
+def test_a_refund_that_the_gateway_reports_is_booked_as_far_as_it_was_not():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, succeeded(100))
+    for total_minor, state in (
+        (30, AttemptState.SUCCEEDED),
+        (30, AttemptState.SUCCEEDED),
+        (100, AttemptState.REFUNDED),
+    ):
+        life.conclude(attempt, succeeded(100, refunded_minor=total_minor))
+        assert life.attempts[attempt.id].state is state
+    assert [r.amount_minor for r in life.receipts] == [100, -30, -70]
+    assert life.invoice.state is InvoiceState.PAID
+
+
+def test_money_in_dispute_waits_in_a_book_of_its_own_until_the_dispute_ends():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, succeeded(100))
+    life.conclude(attempt, a_fact(FactState.DISPUTED, 100, "tx-1"))
+    assert life.attempts[attempt.id].state is AttemptState.DISPUTED
+    assert life.books() == {Books.BILLED: -100, Books.DISPUTED: 100}
+    life.conclude(attempt, succeeded(100))
+    assert life.books() == {Books.BILLED: -100, GATEWAY: 100}
+
+
+def test_a_lost_dispute_is_money_that_went_back():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, a_fact(FactState.DISPUTED, 100, "tx-1"))
+    life.conclude(attempt, succeeded(100, refunded_minor=100))
+    assert life.attempts[attempt.id].state is AttemptState.REFUNDED
+    assert life.books() == {Books.BILLED: -100, Books.RECEIVABLE: 100}
+
+
+def test_a_gateway_that_finds_nothing_soon_may_find_it_later():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, unknown=True)
+    life.later(minutes=9)
+    assert life.conclude(attempt, answer=Absent()) is None
+    life.later(minutes=1)
+    life.conclude(attempt, answer=Absent())
+    assert life.attempts[attempt.id].state is AttemptState.FAILED
+    assert life.attempts[attempt.id].failure_code == "not_created"
+    life.conclude(attempt, succeeded(100))
+    assert life.invoice.state is InvoiceState.PAID
+
+
+def test_a_page_of_the_gateway_is_abandoned_a_day_after_its_time():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    form = Form(action="https://pay.example.com/p/", fields=(("reference", attempt.reference),))
+    life.conclude(attempt, answer=Reported(step=form, payable_until=life.now + timedelta(hours=1)))
+    assert attempting.step_of(life.attempts[attempt.id]) == form
+    assert life.attempts[attempt.id].state is AttemptState.CREATED
+    life.later(hours=24)
+    assert life.conclude(attempt, answer=Absent()) is None
+    life.later(hours=1)
+    life.conclude(attempt, answer=Absent())
+    assert life.attempts[attempt.id].failure_code == "abandoned"
+
+
+def test_a_decline_on_the_gateways_page_is_asked_about_while_the_payer_may_try_again():
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, answer=Reported(payable_until=life.now + timedelta(hours=1)))
+    life.conclude(attempt, failed())
+    assert life.attempts[attempt.id].ask_at is not None
+    life.later(minutes=71)
+    life.conclude(attempt, failed(tx="tx-2"))
+    assert life.attempts[attempt.id].ask_at is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [(Refused(code="x", text="t"), "x"), (NotSent(reason="r"), "gateway_unavailable")]
+)
+def test_what_was_never_begun_has_failed_and_can_be_tried_again(answer: Answer, code: str):
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, answer=answer)
+    assert (life.attempts[attempt.id].state, life.attempts[attempt.id].failure_code) == (AttemptState.FAILED, code)
+    assert life.current.open_attempts == 0

@@ -86,18 +86,21 @@ def conclude(
     declined one does not end it while another is pending. What went back is booked as far as it was not before.
     Returns None when the answer tells nothing new. `ask_at` is when to ask again if the outcome stays open.
     """
+    if isinstance(answer, Reported):
+        answer = msgspec.structs.replace(answer, facts=_one_of_each(answer.facts))
     facts = answer.facts if isinstance(answer, Reported) else ()
     draft = Draft.of(case, moment)
     changed = _changed(attempt, answer, moment, booked)
-    changed = msgspec.structs.replace(changed, ask_at=_when_to_ask(changed, moment, ask_at))
+    changed = msgspec.structs.replace(changed, ask_at=when_to_ask(changed, moment, ask_at))
     arrived = [f for f in facts if f.state in _ARRIVED and f.gateway_tx_id not in booked]
-    gone_back = _gone_back(changed, facts, moment, booked)
+    gone_back = _gone_back(changed, facts, booked)
     if not arrived and not gone_back and _same(attempt, changed):
         return None
     draft.add_attempt(changed)
     _count_open(draft, was=attempt, now=changed)
     if changed.state is not attempt.state or not (arrived or gone_back):
-        draft.event(f"attempt.{changed.state}", collection_id=attempt.collection_id, attempt_id=attempt.id)
+        kind = "doubted" if _doubted(changed) - _doubted(attempt) else _TOLD.get(changed.state, changed.state)
+        draft.event(f"attempt.{kind}", collection_id=attempt.collection_id, attempt_id=attempt.id)
     for fact in facts:
         _move_money(draft, attempt, fact, booked, gone_back.get(fact.gateway_tx_id, 0))
     _hold_disputed(draft, was=attempt, now=changed, booked=booked)
@@ -114,7 +117,24 @@ _REFUNDED = "refunded"
 _FURTHEST = {"processing": 0, "failed": 1, "succeeded": 2, "disputed": 2, _REFUNDED: 3}
 _BEST = ("failed", "processing", _REFUNDED, "disputed", "succeeded")
 _ARRIVED = frozenset({FactState.SUCCEEDED, FactState.DISPUTED})
+# A gateway's own page that is ready for the payer leaves the attempt as it was created.
+_TOLD = {AttemptState.CREATED: "handed_over"}
+_DECIDED = frozenset({AttemptState.SUCCEEDED, AttemptState.REFUNDED, AttemptState.DISPUTED})
 _OPEN = frozenset({AttemptState.CREATED, *IN_PROGRESS})
+
+
+def _one_of_each(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """Each transaction once, at its furthest: a list that was read in pages may tell one twice."""
+    furthest: dict[str, Fact] = {}
+    for fact in facts:
+        before = furthest.get(fact.gateway_tx_id)
+        if before is None or _rank(fact) >= _rank(before):
+            furthest[fact.gateway_tx_id] = fact
+    return tuple(furthest.values())
+
+
+def _rank(fact: Fact) -> tuple[int, int]:
+    return _FURTHEST[fact.state.value], fact.refunded_minor
 
 
 def step_of(attempt: Attempt) -> Step | None:
@@ -172,7 +192,9 @@ def _why_absent(attempt: Attempt) -> str:
 
 
 def _reported(attempt: Attempt, answer: Reported, moment: Moment, booked: Mapping[str, Booked]) -> Attempt:
-    known = _known_transactions(attempt, answer)
+    doubts = _doubts(attempt, answer, moment, booked)
+    believed = {tx for tx, since in doubts.items() if moment.now >= datetime.fromisoformat(since) + DOUBTED_FOR}
+    known = {**_known_transactions(attempt, answer), **dict.fromkeys(believed, _REFUNDED)}
     best = AttemptState(max(known.values(), key=_BEST.index)) if known else attempt.state
     state = best if best in ATTEMPT_MOVES[attempt.state] else attempt.state
     data: dict[str, Any] = {**attempt.gateway_data, **({_TRANSACTIONS: known} if known else {})}
@@ -180,9 +202,8 @@ def _reported(attempt: Attempt, answer: Reported, moment: Moment, booked: Mappin
         data[_STEP] = msgspec.to_builtins(answer.step)
     if answer.payable_until is not None:
         data[_PAYABLE_UNTIL] = answer.payable_until.isoformat()
-    doubts = _doubts(attempt, answer, moment, booked)
     if doubts or _DOUBTS in data:
-        data[_DOUBTS] = doubts
+        data[_DOUBTS] = {tx: since for tx, since in doubts.items() if tx not in believed}
     news = _news(answer.facts, booked)
     if state is attempt.state and data == attempt.gateway_data and not news:
         return attempt
@@ -235,18 +256,16 @@ def _doubts(attempt: Attempt, answer: Reported, moment: Moment, booked: Mapping[
     return doubts
 
 
-def _gone_back(
-    changed: Attempt, facts: tuple[Fact, ...], moment: Moment, booked: Mapping[str, Booked]
-) -> dict[str, int]:
+def _gone_back(changed: Attempt, facts: tuple[Fact, ...], booked: Mapping[str, Booked]) -> dict[str, int]:
     """How much more than is booked went back, by transaction: refunds, and what was doubted for long enough."""
     gone: dict[str, int] = {}
-    doubts: dict[str, str] = changed.gateway_data.get(_DOUBTS, {})
+    known: dict[str, str] = changed.gateway_data.get(_TRANSACTIONS, {})
     for fact in facts:
         tx = fact.gateway_tx_id
         at = booked.get(tx)
         returned_minor = at.returned_minor if at else 0
         more_minor = min(fact.refunded_minor, fact.amount_minor) - returned_minor
-        if at is not None and tx in doubts and moment.now >= datetime.fromisoformat(doubts[tx]) + DOUBTED_FOR:
+        if at is not None and fact.state not in _ARRIVED and known.get(tx) == _REFUNDED:
             more_minor = at.left_minor
         if more_minor > 0 and (at is not None or fact.state in _ARRIVED):
             gone[tx] = min(more_minor, at.left_minor) if at is not None else more_minor
@@ -302,10 +321,10 @@ def _hold_disputed(draft: Draft, *, was: Attempt, now: Attempt, booked: Mapping[
         draft.transfer(*((Books.DISPUTED, gateway) if holds else (gateway, Books.DISPUTED)), amount_minor, **ids)
 
 
-def _when_to_ask(attempt: Attempt, moment: Moment, ask_at: datetime) -> datetime | None:
+def when_to_ask(attempt: Attempt, moment: Moment, ask_at: datetime) -> datetime | None:
     """When the gateway is asked again: while the outcome is open, may still become better, or is in doubt."""
     doubts: dict[str, str] = attempt.gateway_data.get(_DOUBTS, {})
-    if any(moment.now < datetime.fromisoformat(since) + DOUBTED_FOR for since in doubts.values()):
+    if doubts:
         return moment.now + DOUBTED_FOR
     if attempt.state in _OPEN:
         return ask_at
@@ -316,7 +335,14 @@ def _when_to_ask(attempt: Attempt, moment: Moment, ask_at: datetime) -> datetime
 
 def _same(was: Attempt, now: Attempt) -> bool:
     """Whether nothing changed that anybody would want to know; when to ask is noted without an event."""
-    return was.state is now.state and was.gateway_data == now.gateway_data
+    if was.state is not now.state or _doubted(was) != _doubted(now):
+        return False
+    return now.state in _DECIDED or was.gateway_data == now.gateway_data
+
+
+def _doubted(attempt: Attempt) -> set[str]:
+    """Its transactions that the gateway takes back, and is asked about once more."""
+    return set(attempt.gateway_data.get(_DOUBTS, {}))
 
 
 def _count_open(draft: Draft, *, was: Attempt, now: Attempt) -> None:
@@ -329,6 +355,11 @@ def _count_open(draft: Draft, *, was: Attempt, now: Attempt) -> None:
 def gateway_reference(attempt_id: UUID) -> str:
     """How gateways know an attempt: `rc`, the id in base 62, `x` (gateways spec 1.4)."""
     return f"rc{base62(attempt_id.int)}x"
+
+
+def is_own_reference(reference: str) -> bool:
+    """Whether a reference looks like one that `gateway_reference` made."""
+    return reference.startswith("rc") and reference.endswith("x") and from_base62(reference[2:-1]) is not None
 
 
 def base62(number: int) -> str:

@@ -62,6 +62,9 @@ def receive(draft: Draft, arrival: Arrival, *, collection_id: UUID) -> Receipt:
         _lower_other_collections(draft, received_on=collection_id)
         if not settle_if_covered(draft, at=receipt.at):
             draft.event("invoice.part_received", collection_id=collection_id)
+    elif applied_minor:
+        # It was paid, some of it went back, and now there is money for it again.
+        draft.event("invoice.part_received", collection_id=collection_id)
     if excess_minor:
         draft.event("collection.overpaid", collection_id=collection_id, excess_minor=excess_minor)
     return receipt
@@ -97,10 +100,11 @@ def _fix_open_amount(draft: Draft, collection_id: UUID, amount_minor: int) -> No
 
 
 def _takes_minor(draft: Draft) -> int:
-    """How much the invoice can still take; what is beyond belongs to the customer."""
-    if draft.invoice.state in {InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE}:
-        return draft.invoice.balance_minor
-    return 0
+    """How much the invoice can still take; what is beyond belongs to the customer.
+
+    A paid invoice of which money went back takes as much again, though it asks for nothing.
+    """
+    return 0 if draft.invoice.state is InvoiceState.VOID else draft.invoice.balance_minor
 
 
 def _receipt(draft: Draft, collection_id: UUID, arrival: Arrival) -> Receipt:

@@ -1,6 +1,7 @@
 """Reading one invoice with its collections: under its lock to decide, or without to show."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from recaudo.domain.attempting import Booked
@@ -39,7 +40,7 @@ async def load_case(connection: Connection, invoice: Invoice, *, also: UUID | No
         invoice=invoice,
         collections=collections,
         receipts=await _receipts_of_invoice(connection, invoice) if any(c.parts for c in collections) else (),
-        customer=await _listed_customer(connection, invoice),
+        customer=await listed_customer(connection, invoice),
     )
 
 
@@ -116,6 +117,57 @@ async def booked_transactions(
     return {r["gateway_tx_id"]: Booked(receipt=rows.receipt_of(r), returned_minor=r["returned_minor"]) for r in records}
 
 
+async def booked_transaction(
+    connection: Connection, account_id: UUID, gateway: str, gateway_tx_id: str
+) -> Booked | None:
+    """A gateway's transaction as it is booked, on whatever invoice; None when it is not."""
+    record = await connection.fetchrow(
+        """
+        SELECT r.*, (SELECT coalesce(sum(-b.amount_minor), 0)::bigint FROM receipt b
+                     WHERE b.account_id = $1 AND b.reverses = r.id) AS returned_minor
+        FROM receipt r
+        WHERE r.account_id = $1 AND r.gateway = $2 AND r.gateway_tx_id = $3 AND r.kind = 'gateway'
+        """,
+        account_id,
+        gateway,
+        gateway_tx_id,
+    )
+    if record is None:
+        return None
+    return Booked(receipt=rows.receipt_of(record), returned_minor=record["returned_minor"])
+
+
+async def receipts_between(
+    connection: Connection, account_id: UUID, gateway: str, since: datetime, until: datetime
+) -> list[Receipt]:
+    """What is booked of a gateway's transactions from `since` on and before `until`, on the account's clock."""
+    records = await connection.fetch(
+        """
+        SELECT * FROM receipt
+        WHERE account_id = $1 AND gateway = $2 AND kind = 'gateway' AND at >= $3 AND at < $4 ORDER BY at, id
+        """,
+        account_id,
+        gateway,
+        since,
+        until,
+    )
+    return [rows.receipt_of(r) for r in records]
+
+
+async def is_unresolved(connection: Connection, account_id: UUID, gateway: str, gateway_tx_id: str) -> bool:
+    """Whether a transaction waits in suspense for somebody to say what became of it."""
+    found: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (SELECT 1 FROM suspense WHERE account_id = $1 AND gateway = $2 AND gateway_tx_id = $3
+                       AND resolved_at IS NULL)
+        """,
+        account_id,
+        gateway,
+        gateway_tx_id,
+    )
+    return found
+
+
 async def find_attempt_by_reference(
     connection: Connection, account_id: UUID, gateway: str, reference: str
 ) -> Attempt | None:
@@ -183,7 +235,8 @@ async def _receipts_of_invoice(connection: Connection, invoice: Invoice) -> tupl
     return tuple(rows.receipt_of(r) for r in records)
 
 
-async def _listed_customer(connection: Connection, invoice: Invoice) -> Customer | None:
+async def listed_customer(connection: Connection, invoice: Invoice) -> Customer | None:
+    """The debtor, once their document is known."""
     record = await connection.fetchrow(
         "SELECT * FROM customer WHERE account_id = $1 AND id = $2 AND listed", invoice.account_id, invoice.customer_id
     )

@@ -1,9 +1,11 @@
 """Paying: an attempt is saved, then its gateway is called, then what the gateway said is applied.
 
 Three steps, and no transaction is open in the middle one. A crash after any of them leaves a row that the worker
-takes up again; nothing is charged twice because nothing is started twice.
+takes up again; nothing is charged twice because nothing is started twice. Only when nothing can have reached a gateway
+is the next one tried, with an attempt of its own.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,20 +14,31 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain import attempting
-from recaudo.domain.attempting import Answer
+from recaudo.domain.answers import Answer, NotSent, Reported, Unknown
 from recaudo.domain.model import Account, Attempt
 from recaudo.domain.states import AttemptState
-from recaudo.store import cases, door
+from recaudo.store import cases, door, gateway_notices
+from recaudo.usecases import gateways
 from recaudo.usecases.core import Core, NotFoundError, repeated
-from recaudo.usecases.ports import Gateway, GatewayContext, Method
+from recaudo.usecases.gateways import Offer
+from recaudo.usecases.ports import Configured, GatewayContext
+from recaudo.usecases.suspense import strange_facts
 
 # How long to wait before each further question to a gateway (gateways spec 1.9), then daily until it is final.
 ASK_AFTER_S = (5, 10, 30, 60, 120, 300, 600, 1200, 2400, *([3600] * 24), *([21_600] * 24))
 ASK_DAILY_S = 86_400
+JITTER = 0.1
+
+# A gateway that cannot be reached is passed by for the next that offers the same method, this many times.
+FAILOVERS_MAX = 2
 
 
 class StartAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """Pay `amount_minor` of a collection with a gateway's method. `once_key` comes from the page and is used once."""
+    """Pay `amount_minor` of a collection with a gateway's method. `once_key` comes from the page and is used once.
+
+    `payer` is what the payer typed for this attempt; it is handed to the gateway and kept nowhere. `return_url` is
+    where the gateway sends the browser back to.
+    """
 
     collection_id: UUID
     amount_minor: int
@@ -34,21 +47,12 @@ class StartAttempt(msgspec.Struct, frozen=True, kw_only=True):
     once_key: str
     again: bool = False  # the payer knows that an earlier try is not decided yet
     gateway_data: dict[str, Any] = {}
+    payer: Mapping[str, str] = {}
+    return_url: str = ""
 
 
 class GatewayNotAllowedError(Exception):
     """The account cannot use this gateway or method."""
-
-
-def offered_methods(core: Core, account: Account, allows: dict[str, bool]) -> list[tuple[Gateway, Method]]:
-    """The ways to pay for something that allows these kinds, in the order of the account's gateways."""
-    return [
-        (gateway, method)
-        for gateway in core.gateways.values()
-        if gateway.for_live_accounts or account.is_test
-        for method in gateway.methods(account)
-        if allows.get(method.kind, False)
-    ]
 
 
 async def start(core: Core, account: Account, command: StartAttempt) -> Attempt:
@@ -57,32 +61,54 @@ async def start(core: Core, account: Account, command: StartAttempt) -> Attempt:
     The same `once_key` again returns the attempt it made. Raises NotFoundError, GatewayNotAllowedError and
     RefusedError.
     """
-    attempt, is_new = await _prepare(core, account, command)
+    attempt, is_new, others = await _prepare(core, account, command)
     if not is_new:
         return attempt
-    gateway = core.gateways[attempt.gateway]
-    answer = await gateway.start(attempt, await _context(core, account, attempt))
-    return await _conclude(core, account, attempt, answer)
+    attempt, answer = await _begin(core, account, attempt, command)
+    for number, offer in enumerate(others[:FAILOVERS_MAX], start=2):
+        if not isinstance(answer, NotSent):
+            break
+        key = f"{command.once_key}.{number}"
+        # Another gateway, another reference: the attempt that failed stays as the record of why.
+        other = msgspec.structs.replace(command, gateway=offer.gateway.name, once_key=key, again=True)
+        attempt, is_new, _ = await _prepare(core, account, other)
+        if not is_new:
+            break
+        attempt, answer = await _begin(core, account, attempt, other)
+    return attempt
 
 
-async def ask(core: Core, account: Account, attempt_id: UUID) -> Attempt:
-    """Ask the gateway what became of an attempt whose outcome is open. Raises NotFoundError."""
+async def ask(core: Core, account: Account, attempt_id: UUID, *, extra: bool = False) -> Attempt:
+    """Ask the gateway what became of an attempt. Raises NotFoundError.
+
+    `extra`: a question outside the schedule, because a payer came back or a notice arrived; the schedule stays.
+    """
     async with core.database.connection() as connection:
         attempt = await cases.find_attempt(connection, account.id, attempt_id)
     if attempt is None:
         raise NotFoundError
-    answer = await core.gateways[attempt.gateway].ask(attempt, await _context(core, account, attempt))
-    return await _conclude(core, account, attempt, answer)
+    context = await context_of(core, account, attempt)
+    gateway = core.gateways[attempt.gateway]
+    if gateway.needs_configuration and context.configured is None:
+        answer: Answer = Unknown(reason="the account no longer has this gateway")
+    else:
+        answer = await gateway.ask(attempt, context)
+    return await conclude(core, account, attempt, answer, extra=extra)
 
 
-def next_ask(attempt: Attempt, now: datetime) -> datetime:
-    """When to ask again after having asked `attempt.asked` times."""
-    waits = ASK_AFTER_S
-    return now + timedelta(seconds=waits[attempt.asked] if attempt.asked < len(waits) else ASK_DAILY_S)
+async def conclude(core: Core, account: Account, about: Attempt, answer: Answer, *, extra: bool = False) -> Attempt:
+    """Apply an answer to the attempt as it is now, under the invoice's lock."""
+    return await repeated(partial(_conclude_once, core, account, about, answer, extra=extra))
 
 
-async def _prepare(core: Core, account: Account, command: StartAttempt) -> tuple[Attempt, bool]:
-    """Save the attempt before anything leaves the house; says whether this call made it."""
+def next_ask_after(asked: int, now: datetime, fraction: float = 0.0) -> datetime:
+    """When to ask again after having asked so many times; `fraction` of 0 to 1 spreads the questions."""
+    wait_s = ASK_AFTER_S[asked] if asked < len(ASK_AFTER_S) else ASK_DAILY_S
+    return now + timedelta(seconds=wait_s * (1 + JITTER * fraction))
+
+
+async def _prepare(core: Core, account: Account, command: StartAttempt) -> tuple[Attempt, bool, Sequence[Offer]]:
+    """Save the attempt before anything leaves the house; says whether this call made it, and who else offers it."""
     async with core.database.connection() as connection:
         collection = await cases.find_collection(connection, account.id, command.collection_id)
     if collection is None:
@@ -90,15 +116,19 @@ async def _prepare(core: Core, account: Account, command: StartAttempt) -> tuple
     return await repeated(partial(_insert, core, account, command, collection.invoice_id))
 
 
-async def _insert(core: Core, account: Account, command: StartAttempt, invoice_id: UUID) -> tuple[Attempt, bool]:
+async def _insert(
+    core: Core, account: Account, command: StartAttempt, invoice_id: UUID
+) -> tuple[Attempt, bool, Sequence[Offer]]:
     async with core.locked(account, invoice_id) as (connection, invoice):
         assert invoice is not None, "invoices are never deleted"
         # Looked for under the lock: a double click must find the attempt of the first, not what it left to pay.
         known = await cases.find_attempt_by_once_key(connection, account.id, command.collection_id, command.once_key)
         if known is not None:
-            return known, False
-        offered = offered_methods(core, account, invoice.allows)
-        if not any(g.name == command.gateway and m.id == command.method for g, m in offered):
+            return known, False, ()
+        offers = await gateways.all_offers(core, account, connection)
+        fitting = gateways.fitting(offers, invoice.allows, invoice.currency, command.amount_minor)
+        chosen = [o for o in fitting if o.method.id == command.method]
+        if not any(o.gateway.name == command.gateway for o in chosen):
             raise GatewayNotAllowedError(f"{command.gateway}/{command.method}")
         case = await cases.load_case(connection, invoice, also=command.collection_id)
         moment = core.moment(account)
@@ -123,43 +153,76 @@ async def _insert(core: Core, account: Account, command: StartAttempt, invoice_i
         bounds = (account.amount_min_minor, account.amount_max_minor)
         change = attempting.start(case, attempt, moment, open_bounds_minor=bounds, again=command.again)
         await door.save(connection, change, clock_shift=account.clock_shift)
-    return attempt, True
+    return attempt, True, _others(chosen, command)
 
 
-async def _context(core: Core, account: Account, attempt: Attempt) -> GatewayContext:
+def _others(chosen: Sequence[Offer], command: StartAttempt) -> list[Offer]:
+    """The other gateways that offer the method and ask for nothing that the payer was not asked."""
+    own = next(o for o in chosen if o.gateway.name == command.gateway)
+    asked = set(own.method.asks)
+    return [
+        o for o in chosen if o is not own and set(o.method.asks) - {"bank"} <= asked and "bank" not in o.method.asks
+    ]
+
+
+async def _begin(core: Core, account: Account, attempt: Attempt, command: StartAttempt) -> tuple[Attempt, Answer]:
+    context = await context_of(core, account, attempt, payer=command.payer, return_url=command.return_url)
+    answer = await core.gateways[attempt.gateway].start(attempt, context)
+    if context.configured is not None:
+        problem = answer.reason if isinstance(answer, NotSent) else None
+        await gateways.note_verdict(core, context.configured, problem)
+    return await conclude(core, account, attempt, answer), answer
+
+
+async def context_of(
+    core: Core, account: Account, attempt: Attempt, *, payer: Mapping[str, str] | None = None, return_url: str = ""
+) -> GatewayContext:
+    """What an attempt's gateway may know."""
     async with core.database.connection() as connection:
         invoice = await cases.find_invoice(connection, account.id, attempt.invoice_id)
         collection = await cases.find_collection(connection, account.id, attempt.collection_id)
-    assert invoice is not None, "an attempt's invoice is never deleted"
-    assert collection is not None, "an attempt's collection is never deleted"
-    return GatewayContext(account=account, invoice=invoice, collection=collection, now=core.now(account))
+        assert invoice is not None, "an attempt's invoice is never deleted"
+        assert collection is not None, "an attempt's collection is never deleted"
+        customer = await cases.listed_customer(connection, invoice)
+        configured: Configured | None = await gateways.configured_for(core, account, connection, attempt.gateway)
+    return GatewayContext(
+        account=account,
+        invoice=invoice,
+        collection=collection,
+        now=core.now(account),
+        real_now=core.clock.now(),
+        configured=configured,
+        customer=customer,
+        payer=payer or {},
+        return_url=return_url,
+    )
 
 
-async def _conclude(core: Core, account: Account, about: Attempt, answer: Answer) -> Attempt:
-    """Apply an answer to the attempt as it is now, under the invoice's lock."""
-    return await repeated(partial(_conclude_once, core, account, about, answer))
-
-
-async def _conclude_once(core: Core, account: Account, about: Attempt, answer: Answer) -> Attempt:
+async def _conclude_once(core: Core, account: Account, about: Attempt, answer: Answer, *, extra: bool) -> Attempt:
     async with core.locked(account, about.invoice_id) as (connection, invoice):
         assert invoice is not None, "invoices are never deleted"
-        attempt = await cases.find_attempt(connection, account.id, about.id)
-        assert attempt is not None, "attempts are never deleted"
-        case = await cases.load_case(connection, invoice, also=attempt.collection_id)
+        before = await cases.find_attempt(connection, account.id, about.id)
+        assert before is not None, "attempts are never deleted"
+        case = await cases.load_case(connection, invoice, also=before.collection_id)
         moment = core.moment(account)
-        attempt = msgspec.structs.replace(attempt, asked=attempt.asked + 1)
-        booked = await cases.booked_transactions(connection, account.id, attempt)
-        change = attempting.conclude(case, attempt, answer, moment, booked=booked, ask_at=next_ask(attempt, moment.now))
+        if isinstance(answer, Reported):
+            answer, strange = strange_facts(account, invoice, before, answer, moment)
+            await gateway_notices.keep_suspense(connection, strange)
+        attempt = before if extra else msgspec.structs.replace(before, asked=before.asked + 1)
+        ask_at = _ask_at(attempt, moment.now, core.chance(), keep=extra)
+        booked = await cases.booked_transactions(connection, account.id, invoice.id, attempt.gateway)
+        change = attempting.conclude(case, attempt, answer, moment, booked=booked, ask_at=ask_at)
         if change is None:
-            await door.reschedule(
-                connection, attempt, ask_at=_ask_again(attempt, moment.now), clock_shift=account.clock_shift
-            )
-            return attempt
+            again = attempting.when_to_ask(attempt, moment, ask_at)
+            waiting = msgspec.structs.replace(attempt, ask_at=again)
+            await door.reschedule(connection, waiting, ask_at=again, clock_shift=account.clock_shift)
+            return waiting
         await door.save(connection, change, clock_shift=account.clock_shift)
     return change.attempts[0]
 
 
-def _ask_again(attempt: Attempt, now: datetime) -> datetime | None:
-    """An attempt whose outcome is open is asked about again; any other is done."""
-    open_states = {AttemptState.CREATED, AttemptState.PROCESSING, AttemptState.UNKNOWN}
-    return next_ask(attempt, now) if attempt.state in open_states else None
+def _ask_at(attempt: Attempt, now: datetime, fraction: float, *, keep: bool) -> datetime:
+    """The next question of the schedule; an extra one leaves the schedule as it was."""
+    if keep and attempt.ask_at is not None:
+        return attempt.ask_at
+    return next_ask_after(attempt.asked, now, fraction)

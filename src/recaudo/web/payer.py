@@ -19,8 +19,9 @@ from recaudo.store.database import Connection
 from recaudo.store.lists import PageRequest
 from recaudo.store.views import CollectionView
 from recaudo.store.wholes import whole_invoice
-from recaudo.usecases import attempts
+from recaudo.usecases import gateways
 from recaudo.usecases.core import Core
+from recaudo.usecases.gateways import Offer
 from recaudo.web.i18n import Language
 from recaudo.web.rendering import render_handoff
 from recaudo.web.views import (
@@ -114,6 +115,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     last: Attempt | None
     open_minor: int
     plan: Sequence[Collection] = ()  # all instalments, when there are several
+    offers: Sequence[Offer] = ()  # the ways to pay
 
     @property
     def invoice(self) -> Invoice:
@@ -163,6 +165,7 @@ async def load(core: Core, collection_id: UUID) -> Shown | None:
             last=await views.last_attempt(connection, account.id, collection_id),
             open_minor=await _open_minor(connection, view.collection),
             plan=await _plan(connection, view.invoice),
+            offers=await _offers(core, connection, account, view),
         )
 
 
@@ -191,7 +194,7 @@ def page(core: Core, shown: Shown, visitor: Visitor, *, notice: NoticeKind | Non
         due_on=it.due_on,
         is_overdue=it.due_on is not None and it.due_on < core.today(shown.account),
         expires_at=None if it.expires_at is None else it.expires_at.astimezone(zone),
-        form=_form(core, shown, visitor, again=paying_again) if state == "payable" else None,
+        form=_form(shown, visitor, again=paying_again) if state == "payable" else None,
         failure=_failure(shown, state, now) if notice is None else None,
         notice=notice,
         receipts=tuple(_receipt_line(r, zone) for r in shown.view.receipts),
@@ -290,6 +293,17 @@ async def _plan(connection: Connection, of: Invoice) -> Sequence[Collection]:
     return standing if len(standing) > 1 else ()
 
 
+async def _offers(core: Core, connection: Connection, account: Account, view: CollectionView) -> Sequence[Offer]:
+    """The ways to pay this, for whatever amount the payer will choose."""
+    if not account.active or view.collection.state is not CollectionState.PENDING:
+        return ()
+    of = view.invoice
+    exact = payable_now(of, view.collection)
+    only = exact.balance_minor if exact is not None and exact.low_minor is None else None
+    offers = gateways.fitting(await gateways.all_offers(core, account, connection), of.allows, of.currency, only)
+    return gateways.shown(offers)
+
+
 def _plan_rows(shown: Shown, today: date, lang: Language) -> tuple[InstalmentRow, ...]:
     return tuple(
         InstalmentRow(
@@ -338,12 +352,11 @@ def _sums(shown: Shown) -> _Sums:
     )
 
 
-def _form(core: Core, shown: Shown, visitor: Visitor, *, again: bool) -> PaymentForm | None:
+def _form(shown: Shown, visitor: Visitor, *, again: bool) -> PaymentForm | None:
     """The form; None when there is no way to pay now."""
-    offered = attempts.offered_methods(core, shown.account, shown.invoice.allows) if shown.account.active else []
     methods = tuple(
-        MethodChoice(id=f"{gateway.name}:{method.id}", kind=METHOD_KINDS.get(method.id, "other"))
-        for gateway, method in offered
+        MethodChoice(id=f"{o.gateway.name}:{o.method.id}", kind=METHOD_KINDS.get(o.method.id, "other"))
+        for o in shown.offers
     )
     if not methods:
         return None

@@ -1,0 +1,172 @@
+"""Giving money back: noted and answered at once, done by the worker, booked when the gateway says that it is done.
+
+Gateways specification, section 1.11. A gateway that has no way to give money back leaves it to the merchant, who
+records what they did by hand, with what proves it.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from uuid import UUID
+
+import msgspec
+
+from recaudo.domain import refunding
+from recaudo.domain.attempting import Booked
+from recaudo.domain.changes import Change
+from recaudo.domain.model import Account, Receipt, ReceiptKind, Refund
+from recaudo.domain.refunding import Refundable, RefundAnswer, RefundRefused, RefundUnknown
+from recaudo.domain.states import RefundState
+from recaudo.store import accounts, cases, door, idempotency
+from recaudo.store.database import Connection
+from recaudo.store.due import Claimed
+from recaudo.usecases import attempts
+from recaudo.usecases.core import Core, Done, NotFoundError, Once, change_invoice, repeated, replay
+
+Respond = Callable[[Refund], tuple[int, bytes]]
+
+
+class RefundNotSupportedError(Exception):
+    """The gateway gives no money back by its API: it is done in its panel, and recorded by hand."""
+
+
+class RefundCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Give back `amount_minor` of a receipt (None: what is left). By hand: `evidence` says what proves it."""
+
+    receipt_id: UUID
+    amount_minor: int | None
+    reason: str
+    is_manual: bool = False
+    evidence: str | None = None
+
+
+async def start(core: Core, account: Account, command: RefundCommand, respond: Respond, *, once: Once | None) -> Done:
+    """Note a refund; the worker gives it to the gateway at once. One by hand is booked here.
+
+    Raises NotFoundError, RefusedError, RefundNotSupportedError and KeyReusedError.
+    """
+    async with core.database.connection() as connection:
+        receipt = await cases.find_receipt(connection, account.id, command.receipt_id)
+    if receipt is None:
+        raise NotFoundError
+    return await repeated(partial(_start_once, core, account, command, receipt, respond=respond, once=once))
+
+
+async def _start_once(
+    core: Core, account: Account, command: RefundCommand, receipt: Receipt, *, respond: Respond, once: Once | None
+) -> Done:
+    async with core.locked(account, receipt.invoice_id) as (connection, invoice):
+        assert invoice is not None, "a receipt's invoice is never deleted"
+        known = None if once is None else await idempotency.find(connection, account.id, once.scope, once.key)
+        if once is not None and known is not None:
+            return replay(once, known)
+        of = await _refundable(connection, account, receipt)
+        moment = core.moment(account)
+        amount_minor = of.left_minor if command.amount_minor is None else command.amount_minor
+        refund = Refund(
+            account_id=account.id,
+            id=moment.new_id(),
+            receipt_id=receipt.id,
+            invoice_id=receipt.invoice_id,
+            attempt_id=receipt.attempt_id,
+            amount_minor=max(amount_minor, 1),
+            currency=receipt.currency,
+            state=RefundState.SUCCEEDED if command.is_manual else RefundState.CREATED,
+            is_manual=command.is_manual,
+            reason=command.reason,
+            evidence=command.evidence,
+            ask_at=None if command.is_manual else moment.now,
+            created_at=moment.now,
+            updated_at=moment.now,
+        )
+        case = await cases.load_case(connection, invoice, also=receipt.collection_id)
+        change = refunding.start(case, refund, of, moment)
+        if not command.is_manual:
+            _check_ability(core, receipt)
+        status, answer = respond(refund)
+        remembered = None if once is None else once.remembered(account, status, answer, moment.now)
+        await door.save(connection, change, clock_shift=account.clock_shift, remembered=remembered)
+    return Done(status=status, answer=answer)
+
+
+async def perform(core: Core, claimed: Claimed) -> None:
+    """Give a refund to its gateway, or ask what became of it."""
+    async with core.database.connection() as connection:
+        account = await accounts.find_account(connection, claimed.account_id)
+        refund = await cases.find_refund(connection, claimed.account_id, claimed.id)
+        receipt = None if refund is None else await cases.find_receipt(connection, refund.account_id, refund.receipt_id)
+    if account is None or refund is None or receipt is None or not refund.is_open:
+        return
+    answer = await _answer(core, account, refund, receipt)
+    changed = await repeated(partial(_conclude_once, core, account, refund, receipt, answer))
+    if changed.state is RefundState.SUCCEEDED and receipt.attempt_id is not None:
+        # The gateway's own report of the transaction has the last word on how much went back.
+        await attempts.ask(core, account, receipt.attempt_id, extra=True)
+
+
+async def reopen(
+    core: Core, account: Account, invoice_id: UUID, respond: Callable[[Change], tuple[int, bytes]], *, once: Once | None
+) -> Done:
+    """Ask again for what was paid and went back. Raises NotFoundError, RefusedError and KeyReusedError."""
+    return await change_invoice(core, account, invoice_id, refunding.reopen, respond, once=once)
+
+
+async def find(core: Core, account: Account, refund_id: UUID) -> Refund:
+    """One refund. Raises NotFoundError."""
+    async with core.database.connection() as connection:
+        found = await cases.find_refund(connection, account.id, refund_id)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def list_of_receipt(core: Core, account: Account, receipt_id: UUID) -> Sequence[Refund]:
+    """The refunds of a receipt. Raises NotFoundError."""
+    async with core.database.connection() as connection:
+        if await cases.find_receipt(connection, account.id, receipt_id) is None:
+            raise NotFoundError
+        return await cases.refunds_of(connection, account.id, receipt_id)
+
+
+async def _answer(core: Core, account: Account, refund: Refund, receipt: Receipt) -> RefundAnswer:
+    assert receipt.attempt_id is not None, "only money of a gateway is given back through one"
+    async with core.database.connection() as connection:
+        attempt = await cases.find_attempt(connection, account.id, receipt.attempt_id)
+    assert attempt is not None, "attempts are never deleted"
+    context = await attempts.context_of(core, account, attempt)
+    gateway = core.gateways[receipt.gateway]
+    if gateway.needs_configuration and context.configured is None:
+        return RefundUnknown(reason="the account no longer has this gateway")
+    if refund.state is RefundState.CREATED and gateway.abilities.refunds == "none":
+        return RefundRefused(code="refund_not_supported")
+    return await gateway.refund(refund, receipt, context)
+
+
+async def _conclude_once(core: Core, account: Account, about: Refund, receipt: Receipt, answer: RefundAnswer) -> Refund:
+    async with core.locked(account, about.invoice_id) as (connection, invoice):
+        assert invoice is not None, "a receipt's invoice is never deleted"
+        found = await cases.find_refund(connection, account.id, about.id)
+        assert found is not None, "refunds are never deleted"
+        moment = core.moment(account)
+        refund = msgspec.structs.replace(found, asked=found.asked + 1)
+        ask_at = attempts.next_ask_after(refund.asked, moment.now, core.chance())
+        of = await _refundable(connection, account, receipt)
+        case = await cases.load_case(connection, invoice, also=receipt.collection_id)
+        change = refunding.conclude(case, refund, answer, moment, of=of, ask_at=ask_at)
+        if change is None:
+            waiting = msgspec.structs.replace(refund, ask_at=ask_at if refund.is_open else None)
+            await door.reschedule_refund(connection, waiting, clock_shift=account.clock_shift)
+            return waiting
+        await door.save(connection, change, clock_shift=account.clock_shift)
+    return change.refunds[0]
+
+
+async def _refundable(connection: Connection, account: Account, receipt: Receipt) -> Refundable:
+    returned_minor = await cases.returned_minor(connection, account.id, receipt.id)
+    refunds = await cases.refunds_of(connection, account.id, receipt.id)
+    return Refundable(booked=Booked(receipt=receipt, returned_minor=returned_minor), refunds=refunds)
+
+
+def _check_ability(core: Core, receipt: Receipt) -> None:
+    gateway = core.gateways.get(receipt.gateway)
+    if receipt.kind is not ReceiptKind.GATEWAY or gateway is None or gateway.abilities.refunds == "none":
+        raise RefundNotSupportedError
