@@ -44,7 +44,9 @@ from recaudo.edge.http import Receive, Reply, Scope, Send, header, read_body, se
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import DeliveryMeter, Observer, configure_logging, new_request_id
 from recaudo.edge.problems import Problem
+from recaudo.gateways.mercadopago import MercadoPago
 from recaudo.gateways.sandbox import Sandbox
+from recaudo.gateways.wompi import Wompi, WompiHosts
 from recaudo.store.database import Database, DatabaseAwayError
 from recaudo.store.deliveries import oldest_unattended
 from recaudo.store.due import oldest_due
@@ -101,7 +103,10 @@ def make_core(database: Database, secret: str, vendors: Vendors | None = None) -
 
 def make_gateways(vendors: Vendors) -> Sequence[Gateway]:
     """Every gateway there is. A vendor's address is its own, unless the operator named a fake's."""
-    return (Sandbox(),)
+    url = vendors.wompi_url
+    hosts = WompiHosts(sandbox=f"{url}/v1", production=f"{url}/production/v1", checkout=f"{url}/p/") if url else None
+    mercadopago = MercadoPago(host=vendors.mercadopago_url) if vendors.mercadopago_url else MercadoPago()
+    return (Wompi(hosts=hosts), mercadopago, Sandbox())
 
 
 def telling(settings: Settings, registry: CollectorRegistry) -> loops.Telling:

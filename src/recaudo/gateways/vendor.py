@@ -82,8 +82,7 @@ class Vendor:
             async with self._open().request(
                 method, url, headers=sent, data=data, params=query, allow_redirects=False
             ) as answer:
-                content = await answer.content.read(ANSWER_BYTES_MAX)
-                return Said(status=answer.status, content=_json(content))
+                return Said(status=answer.status, content=_json(await _read(answer.content)))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise NotSentError(_told(error)) from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
@@ -137,6 +136,18 @@ def units_of(minor: int, currency: str) -> Decimal:
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+
+async def _read(stream: aiohttp.StreamReader) -> bytes:
+    """All of an answer; of one that is too long nothing, as half of it says nothing."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in stream.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > ANSWER_BYTES_MAX:
+            return b""
+    return b"".join(chunks)
 
 
 def _json(content: bytes) -> Any:  # noqa: ANN401
