@@ -201,7 +201,7 @@ async def test_an_attempt_whose_gateway_was_never_heard_is_asked_about_and_not_s
     invoice = await client.invoice()
     mortal.kill()
     account = await mortal.account(client.account_id)
-    attempt, is_new = await attempts._prepare(mortal.core, account, one_payment(UUID(invoice["payment"]["id"])))
+    attempt, is_new, _ = await attempts._prepare(mortal.core, account, one_payment(UUID(invoice["payment"]["id"])))
     assert (attempt.state, is_new) == ("created", True)
     await merchants.advance_clock(mortal.core, account, timedelta(seconds=attempts.ASK_AFTER_S[0]))
     await mortal.start_again()

@@ -13,10 +13,11 @@ from recaudo.domain.model import Account, InvoiceKind
 from recaudo.domain.partial import PartialRule
 from recaudo.store.database import Connection
 from recaudo.store.doctor import CHECKS, FINDINGS_MAX, Finding, _run, examine
-from recaudo.usecases import attempts, invoices, webhooks
+from recaudo.usecases import attempts, invoices, refunds, webhooks
 from recaudo.usecases.attempts import StartAttempt
 from recaudo.usecases.core import Core
 from recaudo.usecases.invoices import Withdrawal
+from recaudo.usecases.refunds import RefundCommand
 from recaudo.usecases.webhooks import NewEndpoint
 from tests.commands import environment, recaudo
 from tests.databases import bill, core_on, create, new_account, own_database
@@ -52,6 +53,8 @@ async def some_of_everything(core: Core, account: Account) -> None:
     await pay(core, account, await opened(core, account, partial=PARTS), amount_minor=2_000_000)
     await opened(core, account, kind=InvoiceKind.REQUEST, expires_at=tomorrow)
     await pay(core, account, await opened(core, account, kind=InvoiceKind.REQUEST, amount_minor=None))
+
+    await give_back(core, account, await opened(core, account))
 
     replaced = await opened(core, account)
     await pay(core, account, replaced, outcome="settle_after_replacement")
@@ -94,6 +97,17 @@ async def pay(
     assert attempt.account_id == account.id
 
 
+async def give_back(core: Core, account: Account, invoice_id: UUID) -> None:
+    """Pay an invoice, and give a part of it back by hand."""
+    await pay(core, account, invoice_id)
+    async with core.database.connection() as connection:
+        receipt_id = await connection.fetchval("SELECT id FROM receipt WHERE invoice_id = $1", invoice_id)
+    command = RefundCommand(
+        receipt_id=receipt_id, amount_minor=1_000_000, reason="test", is_manual=True, evidence="bank transfer 1"
+    )
+    await refunds.start(core, account, command, lambda _: (201, b""), once=None)
+
+
 async def replace(core: Core, account: Account, invoice_id: UUID) -> None:
     await invoices.change(
         core, account, invoice_id, lambda _: {"amount_minor": 6_000_000}, lambda _: (200, b""), once=None
@@ -118,7 +132,7 @@ DAMAGE = {
         "UPDATE invoice SET received_minor = received_minor - 1 WHERE state = 'open' AND received_minor > 0",
     ),
     "a receipt of another amount": ("invoice-received", "UPDATE receipt SET amount_minor = amount_minor + 1"),
-    "a receipt that is gone": ("invoice-received", "DELETE FROM receipt"),
+    "a receipt that is gone": ("invoice-received", "DELETE FROM refund; DELETE FROM receipt"),
     "a bill of another amount": (
         "invoice-receivable",
         "UPDATE transfer SET amount_minor = amount_minor + 1 WHERE debit = 'receivable' AND receipt_id IS NULL",
@@ -132,8 +146,17 @@ DAMAGE = {
     ),
     "money that went back of no receipt": (
         "receipt-reversed",
-        "UPDATE receipt SET kind = 'refund', amount_minor = -amount_minor, reverses = account_id",
+        "UPDATE receipt SET kind = 'refund', amount_minor = -amount_minor, reverses = account_id WHERE amount_minor > 0",
     ),
+    "a refund that is in no book": ("refund-booked", "UPDATE refund SET amount_minor = amount_minor + 1"),
+    "a transaction that fits nothing": (
+        "suspense",
+        """
+        INSERT INTO suspense (account_id, id, gateway, gateway_tx_id, reason, amount_minor, currency, fact, found_at)
+        SELECT account_id, id, 'wompi', id::text, 'unmatched', 100, 'COP', '{}', now() FROM invoice
+        """,
+    ),
+    "a refund that nobody asks about": ("due-work", "UPDATE refund SET state = 'unknown', ask_at = now()"),
     "money off a collection": (
         "collection-received",
         "UPDATE collection SET received_minor = received_minor - 1 WHERE received_minor > 0",

@@ -45,7 +45,8 @@ async def core(own_url: str) -> AsyncIterator[Core]:
             )
             await connection.execute(
                 """
-                WITH ended AS (UPDATE attempt SET state = 'failed', due_at = NULL WHERE due_at IS NOT NULL)
+                WITH ended AS (UPDATE attempt SET state = 'failed', due_at = NULL, ask_at = NULL
+                               WHERE due_at IS NOT NULL)
                 UPDATE collection SET open_attempts = 0
                 """
             )

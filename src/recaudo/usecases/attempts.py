@@ -157,12 +157,15 @@ async def _insert(
 
 
 def _others(chosen: Sequence[Offer], command: StartAttempt) -> list[Offer]:
-    """The other gateways that offer the method and ask for nothing that the payer was not asked."""
+    """The merchant's other gateways that offer the method and ask for nothing that the payer was not asked.
+
+    The sandbox stands in for nobody: a payment that seems to succeed there has moved no money.
+    """
     own = next(o for o in chosen if o.gateway.name == command.gateway)
     asked = set(own.method.asks)
-    return [
-        o for o in chosen if o is not own and set(o.method.asks) - {"bank"} <= asked and "bank" not in o.method.asks
-    ]
+    others = [o for o in chosen if o is not own and o.configured is not None]
+    # Banks have another code at each gateway.
+    return [o for o in others if set(o.method.asks) <= asked and "bank" not in o.method.asks]
 
 
 async def _begin(core: Core, account: Account, attempt: Attempt, command: StartAttempt) -> tuple[Attempt, Answer]:

@@ -1,6 +1,9 @@
 -- The merchant's own gateways, what they send us without being asked, money that fits nothing, refunds, and the daily
 -- comparison with the gateways' own lists.
 
+-- A paid invoice stays paid when money goes back, unless it is reopened.
+ALTER TABLE invoice DROP CONSTRAINT invoice_check2;
+
 -- One gateway of each kind for an account. `credentials` and `notice_key` are secrets, encrypted; the digest finds
 -- the gateway that a notice's address names. The row is due work: the daily comparison.
 CREATE TABLE gateway (
