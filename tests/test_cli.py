@@ -129,7 +129,10 @@ async def test_the_version_is_one_line(tmp_path: Path) -> None:
 async def test_help_names_every_command(tmp_path: Path) -> None:
     ended = await recaudo("--help", environment=environment(tmp_path, None))
     assert ended.status == 0
-    for command in ("serve", "worker", "migrate", "merchant", "doctor", "demo", "events", "webhooks", "version"):
+    for command in (
+        "serve", "worker", "migrate", "merchant", "gateway", "reconcile", "doctor", "demo", "events", "webhooks",
+        "version",
+    ):  # fmt: skip
         assert command in ended.out
 
 

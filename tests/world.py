@@ -21,7 +21,8 @@ from uuid import UUID
 import aiohttp
 from multidict import CIMultiDictProxy
 
-from recaudo.app import make_core
+from recaudo.app import close_gateways, make_core
+from recaudo.config import Vendors
 from recaudo.store.accounts import find_account
 from recaudo.store.database import Database
 from recaudo.store.doctor import Finding, examine
@@ -31,6 +32,8 @@ from recaudo.usecases.core import Core
 from recaudo.worker import loops
 from tests.databases import SECRET
 
+# Nobody listens there: without fakes no test asks a vendor anything, whatever it sets up.
+NOWHERE = Vendors(wompi_url="http://127.0.0.1:9", mercadopago_url="http://127.0.0.1:9")
 START_TIMEOUT_S = 60
 DRAIN_TIMEOUT_S = 30
 
@@ -89,6 +92,9 @@ class Client:
     async def put(self, path: str, json: Any = None, **options: Any) -> Answer:
         return await self.call("PUT", path, json, **options)
 
+    async def patch(self, path: str, json: Any = None, **options: Any) -> Answer:
+        return await self.call("PATCH", path, json, **options)
+
     async def delete(self, path: str, json: Any = None, **options: Any) -> Answer:
         return await self.call("DELETE", path, json, **options)
 
@@ -131,15 +137,19 @@ class World:
         # Receivers of tests listen on this machine.
         self.allow_private_networks = True
         self.runs_worker = True
+        self.vendors = NOWHERE
         self._server: subprocess.Popen[bytes] | None = None
         self._database: Database | None = None
+        self._core: Core | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def core(self) -> Core:
         """The use cases over the same database: for setting the stage, and for draining due work."""
         assert self._database is not None
-        return make_core(self._database, self.secret)
+        if self._core is None:
+            self._core = make_core(self._database, self.secret, self.vendors)
+        return self._core
 
     async def start(self, *, workers: int = 1, log_level: str = "warning") -> None:
         self._launch(workers, log_level)
@@ -162,12 +172,16 @@ class World:
             "RECAUDO_LOG_LEVEL": log_level,
             "RECAUDO_SECRET_KEY": self.secret,
             "RECAUDO_PUBLIC_URL": self.base_url,
+            "RECAUDO_WOMPI_URL": self.vendors.wompi_url or "",
+            "RECAUDO_MERCADOPAGO_URL": self.vendors.mercadopago_url or "",
             "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "1" if self.allow_private_networks else "0",
         }
 
     async def stop(self) -> None:
         if self._session is not None:
             await self._session.close()
+        if self._core is not None:
+            await close_gateways(self._core)
         if self._database is not None:
             await self._database.close()
         if self._server is not None:
@@ -249,7 +263,13 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def running(
-    database_url: str, home: Path, *, workers: int = 1, log_level: str = "warning", runs_worker: bool = True
+    database_url: str,
+    home: Path,
+    *,
+    workers: int = 1,
+    log_level: str = "warning",
+    runs_worker: bool = True,
+    vendors: Vendors = NOWHERE,
 ) -> AsyncIterator[World]:
     """A world for as long as the block lasts.
 
@@ -257,6 +277,7 @@ async def running(
     """
     world = World(database_url, home)
     world.runs_worker = runs_worker
+    world.vendors = vendors
     await world.start(workers=workers, log_level=log_level)
     try:
         yield world

@@ -1,12 +1,16 @@
 """One browser for the whole run, and phones that complain of whatever a page does wrong."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.phone import Phone
+from tests.browser.street import Street, street as opened_street
+from tests.fakes import fakes_in_thread
+from tests.fakes.serving import ThreadedFakes
+from tests.world import Client
 
 # A browser that asks nobody for anything but the pages.
 ARGUMENTS = (
@@ -61,3 +65,27 @@ async def new_phone(browser: Browser) -> AsyncIterator[NewPhone]:
 async def phone(request: pytest.FixtureRequest, new_phone: NewPhone) -> Phone:
     """A small phone, once with JavaScript and once without."""
     return await new_phone(scripts=request.param)
+
+
+@pytest.fixture(scope="session")
+def fakes() -> Iterator[ThreadedFakes]:
+    """The vendors. Their clock runs, for the browser's does too."""
+    with fakes_in_thread() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+async def street(
+    embedded_url: str, tmp_path_factory: pytest.TempPathFactory, fakes: ThreadedFakes
+) -> AsyncIterator[Street]:
+    """A server that collects through them."""
+    async with opened_street(embedded_url, tmp_path_factory.mktemp("street"), fakes) as made:
+        yield made
+
+
+@pytest.fixture
+async def shop(street: Street) -> AsyncIterator[Client]:
+    """A fresh merchant on that street. Whatever the test did, the doctor must find nothing wrong."""
+    made = await street.merchant()
+    yield made
+    assert await street.findings(made.account_id) == []

@@ -77,7 +77,7 @@ def test_the_catalogs_have_the_same_messages_with_the_same_placeholders() -> Non
 def test_no_message_is_the_same_in_both_languages_except_names() -> None:
     spanish, english = translator("es").messages, translator("en").messages
     same = {message_id for message_id in spanish if spanish[message_id] == english[message_id]}
-    names = {f"method.{kind}.label" for kind in ("pse", "nequi", "daviplata", "bancolombia", "breb")}
+    names = {f"method.{kind}.label" for kind in ("pse", "nequi", "daviplata", "breb")}
     assert same == names | {"page.title", "page.error_title"}
 
 

@@ -20,7 +20,11 @@ from recaudo.web.views import (
     MESSAGE_STATUS,
     AmountChoice,
     AmountError,
+    BankChoice,
     ConfirmationPage,
+    DetailField,
+    DetailsPage,
+    DocumentType,
     FailureKind,
     FormField,
     HandoffPage,
@@ -38,6 +42,7 @@ from recaudo.web.views import (
     PortalPage,
     PortalRow,
     ReceiptLine,
+    StepView,
 )
 
 BOGOTA = ZoneInfo("America/Bogota")
@@ -45,7 +50,7 @@ PATH = "/payment/0198f3a2-7c1e-7b52-9d40-1f6f0d1b2c3d"
 LINK = "https://pagos.example.com" + PATH
 CHROMIUM = Path("/usr/bin/chromium")
 PAGE_LIMIT_BYTES = 60_000
-USUAL_PAGE_BYTES = 30_000
+USUAL_PAGE_BYTES = 32_000
 
 LONG_WORD = "Supercalifragilistico" * 5
 FAMILY = "👨\u200d👩\u200d👧"
@@ -139,7 +144,58 @@ HANDOFF = HandoffPage(
     amount_label="$ 50.000",
     method="pse",
 )
+CHECKOUT = replace(
+    HANDOFF, url="https://checkout.example.com/p/", fields=(("public-key", "p"), ("signature:integrity", "s"))
+)
+DETAILS = DetailsPage(
+    lang="es",
+    merchant=MERCHANT,
+    is_test=False,
+    page_path=PATH,
+    title="Pensión de octubre",
+    amount_label="$ 50.000",
+    method=MethodChoice(id="wompi:pse", kind="pse"),
+    gateway="Wompi",
+    action=PATH + "/details",
+    csrf_token="csrf-1",
+    attempt_key="key-1",
+    choice=(("method", "wompi:pse"), ("choice", "full"), ("full_minor", "5000000")),
+    asks=get_args(DetailField),
+    back_url=PATH,
+    language_url=PATH + "/details?lang=en",
+    banks=(BankChoice(code="1007", name="BANCOLOMBIA"), BankChoice(code="1051", name="BANCO DAVIVIENDA")),
+    document_types=get_args(DocumentType),
+    terms_url="https://vendor.example.com/terms.pdf",
+    data_url="https://vendor.example.com/data.pdf",
+    typed=dict.fromkeys(get_args(DetailField), ""),
+)
+GO = StepView(kind="go", amount_label="$ 50.000", method="pse", url=PATH + "/continue?lang=es")
+# A picture of one dot.
+SCAN = StepView(
+    kind="scan", amount_label="$ 50.000", method="bancolombia_qr", picture="data:image/gif;base64,R0lGODlhAQABAAAAACw="
+)
+CONFIRM = StepView(kind="confirm", amount_label="$ 50.000", method="nequi", application="Nequi")
 OUTCOMES: tuple[OutcomeId, ...] = get_args(OutcomeId)
+
+
+def gateway_pages() -> Iterator[tuple[str, rendering.Page]]:
+    """The pages between the choice of a gateway's method and its answer."""
+    for step in (GO, replace(GO, is_quiet=True), SCAN, CONFIRM):
+        quiet = ", quiet" if step.is_quiet else ""
+        yield f"step {step.kind}{quiet}", payment("in_progress", step=step, attempt_label="$ 50.000", refresh_url=PATH)
+    yield "begun", payment(step=replace(GO, is_quiet=True), refresh_url=PATH)
+    yield (
+        "failure in the gateway's words",
+        payment(failure="not_taken", failure_text="Mercado Pago no aceptó este pago."),
+    )
+    yield "paid by PSE", payment("paid", receipts=(replace(RECEIPT, method="pse", trace="1234567"),))
+    yield "details", DETAILS
+    yield "details, refused", replace(DETAILS, refusal="Documento inválido", notice="paying_again", is_test=True)
+    for kind in ("nequi", "bancolombia", "bancolombia_qr", "other"):
+        asks: tuple[DetailField, ...] = ("phone", "email", "terms") if kind == "nequi" else ("email", "terms")
+        yield f"details of {kind}", replace(DETAILS, method=MethodChoice(id="m", kind=kind), asks=asks)
+    for field in get_args(DetailField):
+        yield f"details, {field} wrong", replace(DETAILS, errors=(field,))
 
 
 def every_page() -> Iterator[tuple[str, rendering.Page]]:
@@ -200,6 +256,8 @@ def every_page() -> Iterator[tuple[str, rendering.Page]]:
     yield "confirmation", CONFIRMATION
     yield "confirmation, test", replace(CONFIRMATION, is_test=True, outcome="approve")
     yield "handoff", HANDOFF
+    yield "handoff with a form", CHECKOUT
+    yield from gateway_pages()
     yield "handoff back", replace(HANDOFF, destination="merchant", amount_label=None, method=None)
     yield "portal", portal()
     yield "portal, rows", portal(query="1032", rows=ROWS, is_test=True)
@@ -228,6 +286,20 @@ def every_page() -> Iterator[tuple[str, rendering.Page]]:
                 typed_amount=HOSTILE,
                 amount_error="unreadable",
             ),
+        ),
+    )
+    yield (
+        "hostile details",
+        replace(
+            DETAILS,
+            merchant=HOSTILE_MERCHANT,
+            title=HOSTILE,
+            amount_label=HUGE_SUM,
+            gateway=HOSTILE,
+            banks=(BankChoice(code='"><script>', name=HOSTILE),),
+            typed=dict.fromkeys(get_args(DetailField), HOSTILE),
+            errors=get_args(DetailField),
+            refusal=HOSTILE,
         ),
     )
     yield (
@@ -262,6 +334,8 @@ def render(page: rendering.Page) -> str:
             return rendering.render_payment(page)
         case ConfirmationPage():
             return rendering.render_confirmation(page)
+        case DetailsPage():
+            return rendering.render_details(page)
         case HandoffPage():
             return rendering.render_handoff(page)
         case PortalPage():
@@ -328,8 +402,11 @@ def test_no_page_needs_what_a_strict_policy_forbids(page: rendering.Page) -> Non
         assert not [name for name in attributes if name.startswith("on")], tag
     loaded = [attributes.get("src") for _, attributes in document.elements if "src" in attributes]
     loaded += [attributes["href"] for attributes in document.all("link")]
-    assert all(url and url.startswith(rendering.STATIC_PREFIX) for url in loaded)
-    assert all((attributes["action"] or "").startswith("/") for attributes in document.all("form"))
+    pictures = [url for url in loaded if url and url.startswith("data:image/")]
+    assert all(url and url.startswith(rendering.STATIC_PREFIX) for url in loaded if url not in pictures)
+    assert bool(pictures) == ("data:" in rendering.policy(page))
+    outside = [of["action"] for of in document.all("form") if not (of["action"] or "").startswith("/")]
+    assert outside == ([page.url] if isinstance(page, HandoffPage) and page.fields is not None else [])
 
 
 @each_page
@@ -563,6 +640,67 @@ def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
     assert policy.startswith("default-src 'none'")
 
 
+def test_two_pages_may_do_one_thing_more_than_the_others() -> None:
+    usual = SECURITY_HEADERS["Content-Security-Policy"]
+    assert rendering.policy(payment()) == rendering.policy(HANDOFF) == rendering.policy(DETAILS) == usual
+    scanned = rendering.policy(payment("in_progress", step=SCAN))
+    assert scanned == usual.replace("img-src 'self'", "img-src 'self' data:")
+    sent = rendering.policy(CHECKOUT)
+    assert sent == usual.replace("form-action 'self'", "form-action https://checkout.example.com")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "/payment/x",
+        "//evil.example/p",
+        "https://good.example@evil.example/",
+        "https://evil.example;script-src/*",
+        "https://evil.example,x/",
+        "https:///x",
+        "https://evil.example /x",
+        "https://evil.example\n/x",
+        "",
+        None,
+    ],
+)
+def test_a_gateway_leads_nowhere_but_to_a_plain_web_address(url: str | None) -> None:
+    assert rendering.outside_url(url) is None
+    if url is not None:
+        with pytest.raises(ValueError, match="hand-off"):
+            rendering.render_handoff(replace(HANDOFF, url=url))
+
+
+def test_a_checkouts_fields_keep_their_names_and_their_order() -> None:
+    hidden = [(of["name"], of["value"]) for of in Document(render(CHECKOUT)).all("input")]
+    assert hidden == [("public-key", "p"), ("signature:integrity", "s")]
+
+
+def test_the_details_fill_nothing_in_and_name_what_they_ask_for() -> None:
+    document = Document(render(DETAILS))
+    fields = {of["name"]: of for of in document.all("input") if of.get("type") in {"text", "email", "tel"}}
+    assert {name: of["value"] for name, of in fields.items()} == dict.fromkeys(fields, "")
+    assert {name: of["autocomplete"] for name, of in fields.items()} == {
+        "document_number": "off",
+        "name": "name",
+        "phone": "tel-national",
+        "email": "email",
+    }
+    assert all(int(of["maxlength"] or 0) > 0 for of in fields.values())
+    outside = [of for of in document.all("a") if (of.get("href") or "").startswith("http")]
+    assert [(of["target"], of["rel"]) for of in outside if "vendor" in (of["href"] or "")] == [
+        ("_blank", "noopener noreferrer")
+    ] * 2
+
+
+def test_only_the_first_wrong_field_has_the_cursor() -> None:
+    page = replace(DETAILS, errors=("bank", "name"))
+    focused = [of["name"] for _, of in Document(render(page)).elements if "autofocus" in of]
+    assert focused == ["bank"]
+
+
 def test_everything_is_readable_at_start() -> None:
     rendering.prepare()
 
@@ -588,7 +726,11 @@ def serve(route: Route, *, pages: list[str]) -> None:
         route.fulfill(body=file.body, content_type=file.content_type)
     else:
         html = pages.pop(0) if len(pages) > 1 else pages[0]
-        route.fulfill(body=html, content_type="text/html", headers=dict(SECURITY_HEADERS))
+        route.fulfill(body=html, content_type="text/html", headers=dict(SECURITY_HEADERS) | POLICY)
+
+
+# The policy of the page that is shown, where it is not that of most pages.
+POLICY: dict[str, str] = {}
 
 
 def visit(browser: Browser, *pages: rendering.Page, scripts: bool = True) -> Tab:
@@ -609,9 +751,11 @@ def test_no_page_scrolls_sideways_on_a_small_phone_or_breaks_the_policy(browser:
     for name, page in PAGES.items():
         if not isinstance(page, HandoffPage):
             answers[:] = [render(page)]
+            POLICY["Content-Security-Policy"] = rendering.policy(page)
             tab.goto(LINK)
             assert tab.evaluate("document.documentElement.scrollWidth") <= 360, name
     tab.close()
+    POLICY.clear()
     assert complaints == []
 
 

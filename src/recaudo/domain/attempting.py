@@ -35,10 +35,11 @@ DOUBTED_FOR: Final = timedelta(seconds=60)
 
 
 class Booked(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction that has a receipt, and how much of it is booked as gone back."""
+    """A transaction that has a receipt, and how much of it is booked as gone back, `by_hand_minor` of that by hand."""
 
     receipt: Receipt
     returned_minor: int = 0
+    by_hand_minor: int = 0
 
     @property
     def left_minor(self) -> int:

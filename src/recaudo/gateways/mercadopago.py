@@ -268,6 +268,8 @@ class MercadoPago:
         payments that took days. A payment that changes again later moves on to a later period: that this list lacks
         one says nothing, and whoever misses it fetches it by its id.
         """
+        # The vendor is asked in milliseconds: finer borders would lose what happened between the two spellings.
+        since, until = _whole_ms(since), _whole_ms(until)
         while since < until:
             end = min(since + LISTED_AT_ONCE, until)
             query = {
@@ -697,6 +699,10 @@ def _moment(value: object) -> datetime | None:
         return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
+
+
+def _whole_ms(at: datetime) -> datetime:
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _instant(moment: datetime, precision: str = "milliseconds") -> str:

@@ -124,7 +124,9 @@ async def booked_transaction(
     record = await connection.fetchrow(
         """
         SELECT r.*, (SELECT coalesce(sum(-b.amount_minor), 0)::bigint FROM receipt b
-                     WHERE b.account_id = $1 AND b.reverses = r.id) AS returned_minor
+                     WHERE b.account_id = $1 AND b.reverses = r.id) AS returned_minor,
+               (SELECT coalesce(sum(f.amount_minor), 0)::bigint FROM refund f
+                WHERE f.account_id = $1 AND f.receipt_id = r.id AND f.is_manual) AS by_hand_minor
         FROM receipt r
         WHERE r.account_id = $1 AND r.gateway = $2 AND r.gateway_tx_id = $3 AND r.kind = 'gateway'
         """,
@@ -134,7 +136,11 @@ async def booked_transaction(
     )
     if record is None:
         return None
-    return Booked(receipt=rows.receipt_of(record), returned_minor=record["returned_minor"])
+    return Booked(
+        receipt=rows.receipt_of(record),
+        returned_minor=record["returned_minor"],
+        by_hand_minor=record["by_hand_minor"],
+    )
 
 
 async def receipts_between(

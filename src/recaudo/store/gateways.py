@@ -170,12 +170,13 @@ async def find_gateway_of_notices(connection: Connection, notice_key: str, vault
 
 
 async def open_attempts_of(connection: Connection, account_id: UUID, kind: str) -> int:
-    """How many attempts and refunds of a gateway wait for its answer."""
+    """How many attempts, refunds and notices of a gateway wait for its answer."""
     count: int = await connection.fetchval(
         """
         SELECT (SELECT count(*) FROM attempt WHERE account_id = $1 AND gateway = $2 AND due_at IS NOT NULL)
              + (SELECT count(*) FROM refund f JOIN receipt r ON r.account_id = f.account_id AND r.id = f.receipt_id
                 WHERE f.account_id = $1 AND r.gateway = $2 AND f.due_at IS NOT NULL)
+             + (SELECT count(*) FROM gateway_notice WHERE account_id = $1 AND kind = $2 AND due_at IS NOT NULL)
         """,
         account_id,
         kind,

@@ -96,10 +96,25 @@ async def compare_daily(core: Core, claimed: Claimed) -> None:
     now = core.clock.now()
     since = (it.compared_until or now - FIRST_COMPARED) - OVERLAP
     if it.enabled:
-        await compare(core, account, it, max(since, now - timedelta(days=DAYS_MAX)), now)
+        await _compare_and_note(core, account, it, max(since, now - timedelta(days=DAYS_MAX)), now)
     async with core.database.connection() as connection:
         due_at = gateways.next_comparison(now, core.chance())
         await store.compare_again(connection, account.id, it.id, compared_until=now, due_at=due_at)
+
+
+async def _compare_and_note(
+    core: Core, account: Account, it: MerchantGateway, since: datetime, until: datetime
+) -> Reconciliation | None:
+    """The same, and keep whether the credentials worked. Raises GatewayDownError."""
+    opened = gateways.configured(account, it)
+    try:
+        made = await compare(core, account, it, since, until)
+    except GatewayDownError as error:
+        await gateways.note_verdict(core, opened, str(error))
+        raise
+    if made is not None:
+        await gateways.note_verdict(core, opened, None)
+    return made
 
 
 def differences(made: Reconciliation) -> list[Difference]:
@@ -123,7 +138,8 @@ async def _theirs(core: Core, account: Account, gateway: Gateway, fact: Fact) ->
     if fact.refunded_minor > booked.returned_minor:
         await notices.apply(core, account, gateway, fact)
         booked = await _booked(core, account, gateway.name, fact) or booked
-    if fact.refunded_minor != booked.returned_minor:
+    # What was given back by hand the gateway may know, or not.
+    if not booked.returned_minor - booked.by_hand_minor <= fact.refunded_minor <= booked.returned_minor:
         return [_difference(Kind.GONE_BACK, fact, booked)]
     return []
 
@@ -211,7 +227,7 @@ async def compare_account(core: Core, account: Account, since: datetime, until: 
         if it.kind not in core.gateways:
             continue
         try:
-            made = await compare(core, account, it, since, until)
+            made = await _compare_and_note(core, account, it, since, until)
             compared.append(Comparison(account=account, gateway=it.kind, made=made))
         except GatewayDownError as error:
             compared.append(Comparison(account=account, gateway=it.kind, problem=str(error)))

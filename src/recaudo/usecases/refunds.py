@@ -14,13 +14,14 @@ from recaudo.domain import refunding
 from recaudo.domain.attempting import Booked
 from recaudo.domain.changes import Change
 from recaudo.domain.model import Account, Receipt, ReceiptKind, Refund
-from recaudo.domain.refunding import Refundable, RefundAnswer, RefundRefused, RefundUnknown
+from recaudo.domain.refunding import Refundable, RefundAnswer, RefundRefused
 from recaudo.domain.states import RefundState
 from recaudo.store import accounts, cases, door, idempotency
 from recaudo.store.database import Connection
 from recaudo.store.due import Claimed
 from recaudo.usecases import attempts
 from recaudo.usecases.core import Core, Done, NotFoundError, Once, change_invoice, repeated, replay
+from recaudo.usecases.gateways import configured_for
 
 Respond = Callable[[Refund], tuple[int, bytes]]
 
@@ -81,7 +82,7 @@ async def _start_once(
         case = await cases.load_case(connection, invoice, also=receipt.collection_id)
         change = refunding.start(case, refund, of, moment)
         if not command.is_manual:
-            _check_ability(core, receipt)
+            await _check_ability(core, account, connection, receipt)
         status, answer = respond(refund)
         remembered = None if once is None else once.remembered(account, status, answer, moment.now)
         await door.save(connection, change, clock_shift=account.clock_shift, remembered=remembered)
@@ -135,7 +136,8 @@ async def _answer(core: Core, account: Account, refund: Refund, receipt: Receipt
     context = await attempts.context_of(core, account, attempt)
     gateway = core.gateways[receipt.gateway]
     if gateway.needs_configuration and context.configured is None:
-        return RefundUnknown(reason="the account no longer has this gateway")
+        # It cannot be removed while a refund that it was given is open, so nothing was sent.
+        return RefundRefused(code="gateway_removed", text="La cuenta ya no tiene esta pasarela.")
     if refund.state is RefundState.CREATED and gateway.abilities.refunds == "none":
         return RefundRefused(code="refund_not_supported")
     return await gateway.refund(refund, receipt, context)
@@ -166,7 +168,10 @@ async def _refundable(connection: Connection, account: Account, receipt: Receipt
     return Refundable(booked=Booked(receipt=receipt, returned_minor=returned_minor), refunds=refunds)
 
 
-def _check_ability(core: Core, receipt: Receipt) -> None:
+async def _check_ability(core: Core, account: Account, connection: Connection, receipt: Receipt) -> None:
+    """Raise RefundNotSupportedError unless the gateway that collected it can give it back, and is still there."""
     gateway = core.gateways.get(receipt.gateway)
     if receipt.kind is not ReceiptKind.GATEWAY or gateway is None or gateway.abilities.refunds == "none":
+        raise RefundNotSupportedError
+    if gateway.needs_configuration and await configured_for(core, account, connection, gateway.name) is None:
         raise RefundNotSupportedError

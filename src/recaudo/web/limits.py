@@ -27,6 +27,8 @@ class Allowance(msgspec.Struct, frozen=True):
 VIEWS: Final = Allowance(1000, 50)
 # Forms posted to one link from one address: a payer who mistypes and tries every method needs about ten.
 POSTS: Final = Allowance(20, 0.2)
+# Questions to a gateway about one payment because a browser came back: the schedule asks anyway.
+RETURNS: Final = Allowance(5, 0.1)
 # Look-ups in one merchant's portal from one address: a thousand guesses take more than an hour.
 LOOKUPS: Final = Allowance(30, 0.2)
 # Look-ups in one merchant's portal from everywhere, against guessing from many addresses.

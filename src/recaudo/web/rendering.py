@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from recaudo.web.front import content_policy
 from recaudo.web.i18n import LANGUAGES, Language, translator
 from recaudo.web.qr import qr_svg
 from recaudo.web.views import (
     ConfirmationPage,
+    DetailsPage,
     FormField,
     HandoffPage,
     Merchant,
@@ -30,7 +33,7 @@ from recaudo.web.views import (
     PortalPage,
 )
 
-Page = PaymentPage | ConfirmationPage | HandoffPage | PortalPage | MessagePage
+Page = PaymentPage | ConfirmationPage | DetailsPage | HandoffPage | PortalPage | MessagePage
 
 TEMPLATE_FOLDER: Final = Path(__file__).parent / "templates"
 STATIC_FOLDER: Final = Path(__file__).parent / "static"
@@ -56,6 +59,8 @@ OTHER_LANGUAGE: Final[Mapping[Language, Language]] = {"es": "en", "en": "es"}
 MINOR_WORDS: Final = frozenset({"de", "del", "la", "las", "los", "el", "y", "e", "the", "of", "and"})
 
 EMAIL: Final = re.compile(r"[^\s@<>\"?&]+@[^\s@<>\"?&]+\.[^\s@<>\"?&]+")
+# Without a user's name, which could pass for a host, and without what would end a word of a policy.
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 PHONE: Final = re.compile(r"\+?[\d ()-]{7,20}")
 
 
@@ -79,9 +84,15 @@ def render_confirmation(page: ConfirmationPage) -> str:
     return _render("confirmation.html", page)
 
 
+def render_details(page: DetailsPage) -> str:
+    """The page that asks what a method wants to know."""
+    return _render("details.html", page)
+
+
 def render_handoff(page: HandoffPage) -> str:
     """The page that leads to another site. Raises `ValueError` when the address is not a web address."""
-    if safe_url(page.url) is None:
+    is_good = outside_url if page.destination == "gateway" else safe_url
+    if is_good(page.url) is None:
         raise ValueError("a hand-off needs an http or https address")
     return _render("handoff.html", page)
 
@@ -94,6 +105,32 @@ def render_portal(page: PortalPage) -> str:
 def render_message(page: MessagePage) -> str:
     """The page of an error; send it with `page.status`."""
     return _render("message.html", page)
+
+
+def render(page: Page) -> str:
+    """Any page."""
+    match page:
+        case PaymentPage():
+            return render_payment(page)
+        case ConfirmationPage():
+            return render_confirmation(page)
+        case DetailsPage():
+            return render_details(page)
+        case HandoffPage():
+            return render_handoff(page)
+        case PortalPage():
+            return render_portal(page)
+        case MessagePage():
+            return render_message(page)
+
+
+def policy(page: Page) -> str:
+    """What the page may do. Two pages need more than the rest: one shows a gateway's picture, one sends it a form."""
+    if isinstance(page, PaymentPage) and page.step is not None and page.step.kind == "scan":
+        return content_policy(images="'self' data:")
+    if isinstance(page, HandoffPage) and page.fields is not None:
+        return content_policy(forms=origin(page.url))
+    return content_policy()
 
 
 def prepare() -> None:
@@ -154,6 +191,19 @@ def safe_url(url: str | None) -> str | None:
     return url if is_path or url.lower().startswith(("https://", "http://")) else None
 
 
+def outside_url(url: str | None) -> str | None:
+    """The address if it is another site's web address, and one that nothing can be hidden in. Else None."""
+    if url is None or safe_url(url) is None or url.startswith("/") or not _HOST.fullmatch(urlsplit(url).netloc):
+        return None
+    return url
+
+
+def origin(url: str) -> str:
+    """The origin of an outside address, as a policy names it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def contact_href(contact: str) -> str | None:
     """Where a merchant's contact leads when tapped: mail, telephone or a page. None for free text."""
     if EMAIL.fullmatch(contact):
@@ -177,6 +227,7 @@ def tint(merchant: Merchant) -> int:
 FILTERS: Final[Mapping[str, Callable[..., object]]] = {
     "contact_href": contact_href,
     "initials": initials,
+    "outside_url": outside_url,
     "qr_svg": qr_svg,
     "safe_url": safe_url,
     "tint": tint,
@@ -203,6 +254,9 @@ def _render(template: str, page: Page) -> str:
 def _static_file(path: Path) -> StaticFile:
     # Indentation and comments are for those who read the file here; payers need not download them.
     body = re.sub(rb"(?m)^ +|^ *(//.*|/\*.*\*/)?\n", b"", path.read_bytes())
+    if path.suffix == ".css":
+        # Spaces that only separate marks; those within words and selectors are kept.
+        body = re.sub(rb"([:;,{}]) +| +(?={)", rb"\1", body)
     digest = hashlib.sha256(body).hexdigest()[:12]
     return StaticFile(
         hashed_name=f"{path.stem}.{digest}{path.suffix}",

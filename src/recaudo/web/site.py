@@ -1,13 +1,18 @@
 """The pages for people as one application: routes, form tokens, limits, error pages.
 
-GET, POST /payment/{id}     one request to pay
-GET, POST /{slug}[/test]    a merchant's portal, of its live or its test account
-GET /document/{token}       the document of an invoice
-GET /_static/{name}         styles, script and icon
+GET, POST /payment/{id}           one request to pay
+GET, POST /payment/{id}/details   what the chosen method asks of the payer
+GET /payment/{id}/continue        the way to the gateway where a payment that was begun is finished
+GET /payment/{id}/return/{key}    where the gateway sends the browser back to
+GET, POST /{slug}[/test]          a merchant's portal, of its live or its test account
+GET /document/{token}             the document of an invoice
+GET /_static/{name}               styles, script and icon
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
@@ -20,13 +25,14 @@ from litestar.middleware import DefineMiddleware
 from litestar.response import Redirect
 
 from recaudo.domain.model import Account
+from recaudo.domain.states import AttemptState
 from recaudo.edge.http import AsgiApp
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import Observer
 from recaudo.store.accounts import Merchant
 from recaudo.store.database import DatabaseAwayError, LockTimeoutError, StaleVersionError
 from recaudo.store.writer import QueueFullError
-from recaudo.usecases import documents
+from recaudo.usecases import attempts, documents
 from recaudo.usecases.core import Core
 from recaudo.web import limits, payer, paying, portal
 from recaudo.web.front import Front
@@ -34,15 +40,8 @@ from recaudo.web.guard import CrossSiteError, FormGuard, form_token, removed_coo
 from recaudo.web.i18n import choose_language
 from recaudo.web.limits import Allowance, visitor_address, wait_s
 from recaudo.web.payer import Visitor
-from recaudo.web.rendering import (
-    STATIC_HEADERS,
-    STATIC_PREFIX,
-    prepare,
-    render_message,
-    render_payment,
-    render_portal,
-    static_files,
-)
+from recaudo.web.paying import Answer, GoTo
+from recaudo.web.rendering import STATIC_HEADERS, STATIC_PREFIX, Page, policy, prepare, render, static_files
 from recaudo.web.views import MESSAGE_STATUS, FormField, MessageKind, MessagePage
 
 FORM_BYTES_MAX = 64 * 1024
@@ -63,6 +62,11 @@ DOCUMENT_HEADERS = {
 # Faults that pass by themselves: the same request succeeds a little later.
 _PASSING = (DatabaseAwayError, LockTimeoutError, QueueFullError, StaleVersionError)
 _PASSING_S = 2
+
+# A gateway is asked while the payer who came back waits for the page. What it says later, the worker hears.
+RETURN_ASK_S = 8
+# Nothing that a gateway says changes these for the payer.
+_DECIDED = frozenset({AttemptState.SUCCEEDED, AttemptState.REFUNDED, AttemptState.DISPUTED})
 
 Req = Request[Any, Any, State]
 
@@ -89,21 +93,35 @@ class Site:
 
     def visitor(self, request: Req, form: Mapping[str, str] | None = None) -> Visitor:
         """Who looks, and how: what the form or the address says of it."""
-        said = request.query_params if form is None else form
+        said: Mapping[str, Any] = request.query_params if form is None else form
+        own_lang = choose_language(None, request.headers.get("accept-language"))
+        amount = None if form is not None else said.get(FormField.AMOUNT)
         return Visitor(
             lang=choose_language(said.get(FormField.LANG), request.headers.get("accept-language")),
             csrf_token=form_token(request),
             base_url=self.base_url,
             again=said.get(FormField.AGAIN) == "1",
             waited=said.get(payer.WAITED) == "1",
+            returned=said.get(payer.RETURNED) == "1",
+            method=said.get(FormField.METHOD),
+            amount=None if amount is None else amount[: payer.TYPED_CHARS_MAX],
+            own_lang=own_lang,
+            address=self._address(request),
+            user_agent=request.headers.get("user-agent", ""),
         )
 
     def wait_s(self, request: Req, allowance: Allowance, *about: str) -> int:
         """Take one of the allowance that this visitor has: 0, or the seconds to wait."""
+        return wait_s(self._limiter, allowance, allowance, self._address(request), *about)
+
+    def may_ask(self, attempt_id: UUID) -> bool:
+        """Whether a gateway may be asked about an attempt once more, whoever comes back from it."""
+        return wait_s(self._limiter, limits.RETURNS, limits.RETURNS, attempt_id) == 0
+
+    def _address(self, request: Req) -> str:
         peer = request.client.host if request.client else None
         told = request.headers.getall("x-forwarded-for", [])
-        address = visitor_address(peer, told, proxy_hops=self._proxy_hops)
-        return wait_s(self._limiter, allowance, allowance, address, *about)
+        return visitor_address(peer, told, proxy_hops=self._proxy_hops)
 
     def limit(self, request: Req, allowance: Allowance, *about: str) -> None:
         """The same, raising TooManyRequestsException."""
@@ -124,7 +142,7 @@ async def show_payment(request: Req, state: State) -> Response[str]:
     shown = await _load(site, request)
     visitor = site.visitor(request)
     handed_off = payer.hand_off(site.core, shown, visitor) if visitor.waited else None
-    return _html(handed_off or render_payment(payer.page(site.core, shown, visitor)))
+    return _html(handed_off or payer.page(site.core, shown, visitor))
 
 
 @post("/payment/{payment_id:str}", status_code=200)
@@ -136,8 +154,56 @@ async def pay(request: Req, state: State) -> Response[str] | Redirect:
     site.limit(request, limits.POSTS, shown.path)
     form = await _form(request)
     visitor = site.visitor(request, form)
-    answer = await paying.pay(site.core, shown, visitor, form)
-    return Redirect(shown.path_in(visitor.lang), status_code=303) if answer is None else _html(answer)
+    return _answer(await paying.pay(site.core, shown, visitor, form))
+
+
+@get("/payment/{payment_id:str}/details")
+async def show_details(request: Req, state: State) -> Response[str] | Redirect:
+    """What the chosen method asks of the payer."""
+    site: Site = state.site
+    site.limit(request, limits.VIEWS)
+    shown = await _load(site, request)
+    return _answer(await paying.show_details(site.core, shown, site.visitor(request), request.query_params))
+
+
+@post("/payment/{payment_id:str}/details", status_code=200)
+async def pay_with_details(request: Req, state: State) -> Response[str] | Redirect:
+    """The form of that page."""
+    site: Site = state.site
+    site.limit(request, limits.VIEWS)
+    shown = await _load(site, request)
+    site.limit(request, limits.POSTS, shown.path)
+    form = await _form(request)
+    return _answer(await paying.pay_with_details(site.core, shown, site.visitor(request, form), form))
+
+
+@get("/payment/{payment_id:str}/continue")
+async def go_on(request: Req, state: State) -> Response[str] | Redirect:
+    """Lead to where the newest payment that was begun is finished, if it still can be."""
+    site: Site = state.site
+    site.limit(request, limits.VIEWS)
+    shown = await _load(site, request)
+    visitor = site.visitor(request)
+    return _answer(payer.gateway_page(site.core, shown, visitor) or GoTo(shown.path_in(visitor.lang)))
+
+
+@get("/payment/{payment_id:str}/return/{once_key:str}")
+async def come_back(request: Req, state: State) -> Redirect:
+    """A gateway sent the browser back. What its address says counts for nothing: the gateway is asked."""
+    site: Site = state.site
+    site.limit(request, limits.VIEWS)
+    shown = await _load(site, request)
+    async with site.core.database.connection() as connection:
+        attempt = await paying.newest_of_key(connection, shown, request.path_params["once_key"])
+    if attempt is None:
+        raise NotFoundException
+    if attempt.state not in _DECIDED and site.may_ask(attempt.id):
+        with suppress(TimeoutError, *_PASSING):
+            async with asyncio.timeout(RETURN_ASK_S):
+                await attempts.ask(site.core, shown.account, attempt.id, extra=True)
+    visitor = site.visitor(request)
+    seen = {payer.RETURNED: "1", **({payer.WAITED: "1"} if shown.invoice.redirect_url else {})}
+    return Redirect(shown.path_in(visitor.lang, **seen), status_code=303)
 
 
 @get(["/{slug:str}", "/{slug:str}/test"])
@@ -146,7 +212,7 @@ async def show_portal(request: Req, state: State) -> Response[str]:
     site: Site = state.site
     site.limit(request, limits.VIEWS)
     account, merchant = await _find_portal(site, request)
-    return _html(render_portal(portal.page(account, merchant, site.visitor(request))))
+    return _html(portal.page(account, merchant, site.visitor(request)))
 
 
 @post(["/{slug:str}", "/{slug:str}/test"], status_code=200)
@@ -159,12 +225,12 @@ async def search_portal(request: Req, state: State) -> Response[str]:
     visitor = site.visitor(request, form)
     query = form.get(FormField.QUERY, "").strip()
     if not query:
-        return _html(render_portal(portal.page(account, merchant, visitor, error="too_short")))
+        return _html(portal.page(account, merchant, visitor, error="too_short"))
     if wait := site.portal_wait_s(request, merchant):
         limited = portal.page(account, merchant, visitor, query=query, error="rate_limited")
-        return _html(render_portal(limited), status=429, headers={"Retry-After": str(wait)})
+        return _html(limited, status=429, headers={"Retry-After": str(wait)})
     rows = await portal.search(site.core, account, query, lang=visitor.lang)
-    return _html(render_portal(portal.page(account, merchant, visitor, query=query, rows=rows)))
+    return _html(portal.page(account, merchant, visitor, query=query, rows=rows))
 
 
 @get("/document/{token:str}", exclude_from_csrf=True)
@@ -212,7 +278,20 @@ def make_site(
     tokens = token_config(secret_key, is_https=is_https)
     site = Site(core, observer=observer, limiter=limiter, base_url=base_url, tokens=tokens, proxy_hops=proxy_hops)
     pages: Any = Litestar(
-        [show_payment, pay, show_document, show_portal, search_portal, static_file, robots, favicon],
+        [
+            show_payment,
+            pay,
+            show_details,
+            pay_with_details,
+            go_on,
+            come_back,
+            show_document,
+            show_portal,
+            search_portal,
+            static_file,
+            robots,
+            favicon,
+        ],
         state=State({"site": site}),
         middleware=[DefineMiddleware(FormGuard, config=tokens, public_host=urlsplit(base_url).netloc)],
         request_max_body_size=FORM_BYTES_MAX,
@@ -294,8 +373,13 @@ def _message(
         page_path="/" + quote(request.url.path.lstrip("/")),
         request_id=request.state.request_id if kind == "failure" else None,
     )
-    return _html(render_message(page), status=status or MESSAGE_STATUS[kind], headers=headers)
+    return _html(page, status=status or MESSAGE_STATUS[kind], headers=headers)
 
 
-def _html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
-    return Response(text, status_code=status, media_type="text/html", headers=dict(headers or {}))
+def _answer(answer: Answer) -> Response[str] | Redirect:
+    return Redirect(answer.path, status_code=303) if isinstance(answer, GoTo) else _html(answer)
+
+
+def _html(page: Page, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
+    sent = {"Content-Security-Policy": policy(page), **(headers or {})}
+    return Response(render(page), status_code=status, media_type="text/html", headers=sent)

@@ -7,7 +7,8 @@ Addresses: `page_path` is the path of the page itself without a query. It carrie
 refresh, which both must be a GET, also when the page was the answer to a POST.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, Literal
@@ -18,17 +19,37 @@ PaymentState = Literal[
     "payable", "in_progress", "paid", "settled", "refunded", "superseded", "expired", "partial_expired", "cancelled"
 ]
 AmountKind = Literal["full_only", "parts", "open"]
-MethodKind = Literal["pse", "card", "nequi", "daviplata", "bancolombia", "breb", "cash", "sandbox", "other"]
+MethodKind = Literal[
+    "pse", "card", "nequi", "daviplata", "bancolombia", "bancolombia_qr", "breb", "cash", "sandbox", "other"
+]
 OutcomeId = Literal[
     "approve", "decline", "pending_then_approve", "never_answer", "approve_twice", "settle_after_replacement"
 ]
 AmountError = Literal["missing", "unreadable", "cents", "too_small", "too_large", "leaves_rest"]
 FailureKind = Literal[
-    "insufficient_funds", "wrong_data", "blocked", "limit", "bank_unavailable", "not_finished", "rejected"
+    "insufficient_funds",
+    "wrong_data",
+    "blocked",
+    "limit",
+    "bank_unavailable",
+    "gateway_unavailable",
+    "not_taken",
+    "not_finished",
+    "rejected",
 ]
 NoticeKind = Literal[
-    "balance_changed", "part_received", "gateway_unavailable", "choose_method", "paying_again", "not_charged"
+    "balance_changed",
+    "part_received",
+    "gateway_unavailable",
+    "pse_unavailable",
+    "method_amount",
+    "choose_method",
+    "paying_again",
+    "not_charged",
 ]
+StepKind = Literal["go", "scan", "confirm"]
+DetailField = Literal["person_type", "bank", "document_type", "document_number", "name", "email", "phone", "terms"]
+DocumentType = Literal["CC", "CE", "NIT", "PP", "TI"]
 PortalError = Literal["rate_limited", "too_short"]
 MessageKind = Literal[
     "not_understood", "form_expired", "not_found", "gone", "too_many_requests", "failure", "unavailable"
@@ -66,6 +87,14 @@ class FormField(StrEnum):
     AGAIN = "again"
     """`1` when the payer pays although an earlier payment is not confirmed yet."""
     QUERY = "query"
+    PERSON_TYPE = "person_type"
+    BANK = "bank"
+    DOCUMENT_TYPE = "document_type"
+    DOCUMENT_NUMBER = "document_number"
+    NAME = "name"
+    EMAIL = "email"
+    PHONE = "phone"
+    TERMS = "terms_accepted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +109,16 @@ class Merchant:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodChoice:
-    """One way to pay. The catalog names it by `kind`; `label` and `hint` replace those words."""
+    """One way to pay. The catalog names it by `kind`; `label` and `hint` replace those words.
+
+    `place` is whose page the payer is led to for it, when that is a gateway's and not a bank's.
+    """
 
     id: str
     kind: MethodKind
     label: str | None = None
     hint: str | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +177,10 @@ class PaymentForm:
 
 @dataclass(frozen=True, kw_only=True)
 class ReceiptLine:
-    """Money that arrived, or went back (`is_refund`). `method_detail` may say more, for example `Visa ·4242`."""
+    """Money that arrived, or went back (`is_refund`). `method_detail` may say more, for example `Visa ·4242`.
+
+    `trace` is the CUS of PSE: what the payer's bank statement shows.
+    """
 
     number: str
     amount_label: str
@@ -152,6 +188,32 @@ class ReceiptLine:
     method: MethodKind
     method_detail: str | None = None
     is_refund: bool = False
+    trace: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepView:
+    """What the payer has to do for a payment that was begun to go on.
+
+    - `go`: finish on another site's page; `url` is our page that leads there.
+    - `scan`: read `picture` (a data address) with the bank's application.
+    - `confirm`: accept in `application` on their phone.
+
+    `is_quiet`: the payer just came back from that page, so it is offered and not urged.
+    """
+
+    kind: StepKind
+    amount_label: str
+    method: MethodKind
+    url: str | None = None
+    picture: str | None = None
+    application: str | None = None
+    is_quiet: bool = False
+
+    def __post_init__(self) -> None:
+        given = {"go": self.url, "scan": self.picture, "confirm": self.application}
+        if given[self.kind] is None:
+            raise ValueError(f"a step of kind {self.kind} needs what it is about")
 
 
 InstalmentState = Literal["paid", "part", "due", "overdue", "closed"]
@@ -180,7 +242,9 @@ class PaymentPage:
     `credit_label` is what was paid beyond what was owed. `pay_again_url` leads to the form although a payment is not
     confirmed: the payer may know that it came to nothing. `refresh_url` looks at the page again.
     `received_percent` draws the bar beside `received_label`. A payable page without `form` says that there is no
-    way to pay at the moment.
+    way to pay at the moment. `failure_text` is a gateway's own sentence, in Spanish: it replaces that of `failure`.
+    `step` is how a payment that was begun goes on: on a page in progress, or beside the form when the payer may have
+    left the gateway's page without paying.
     """
 
     lang: Language
@@ -204,7 +268,9 @@ class PaymentPage:
     expires_at: datetime | None = None
     form: PaymentForm | None = None
     failure: FailureKind | None = None
+    failure_text: str | None = None
     notice: NoticeKind | None = None
+    step: StepView | None = None
     receipts: tuple[ReceiptLine, ...] = ()
     plan: tuple[InstalmentRow, ...] = ()
     successor_url: str | None = None
@@ -240,11 +306,60 @@ class ConfirmationPage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BankChoice:
+    """A bank that the payer may pay from."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailsPage:
+    """What a method asks of the payer before it begins: the second page of paying.
+
+    `amount_label` is read back here, so a typed amount needs no page of its own. `choice` are the fields of the first
+    form, to be sent along. `errors` name the fields that are missing or wrong; `typed` is what they held. `refusal` is
+    the gateway's own sentence about the data, in Spanish (empty: it gave none); None when it refused nothing.
+    """
+
+    lang: Language
+    merchant: Merchant
+    is_test: bool
+    page_path: str
+    title: str
+    amount_label: str
+    method: MethodChoice
+    gateway: str
+    action: str
+    csrf_token: str
+    attempt_key: str
+    choice: tuple[tuple[str, str], ...]
+    asks: tuple[DetailField, ...]
+    back_url: str
+    language_url: str
+    banks: tuple[BankChoice, ...] = ()
+    document_types: tuple[DocumentType, ...] = ()
+    terms_url: str | None = None
+    data_url: str | None = None
+    typed: Mapping[DetailField, str] = field(default_factory=dict[DetailField, str])
+    errors: tuple[DetailField, ...] = ()
+    refusal: str | None = None
+    notice: NoticeKind | None = None
+
+    def __post_init__(self) -> None:
+        if "bank" in self.asks and not self.banks:
+            raise ValueError("a bank cannot be chosen from none")
+        if "terms" in self.asks and (self.terms_url is None or self.data_url is None):
+            raise ValueError("nobody can accept what they cannot read")
+
+
+@dataclass(frozen=True, kw_only=True)
 class HandoffPage:
     """Leads to another site: the gateway's checkout, or back to the merchant.
 
     A page of our own must stand between the form and the other site. Browsers apply `form-action 'self'` to the
-    redirects that follow a post as well, so a 303 to another site would be blocked.
+    redirects that follow a post as well, so a 303 to another site would be blocked. `fields` None: a link; else the
+    browser sends them to `url` by GET, in this order and under these very names.
     """
 
     lang: Language
@@ -253,8 +368,10 @@ class HandoffPage:
     page_path: str
     destination: Literal["gateway", "merchant"]
     url: str
+    fields: tuple[tuple[str, str], ...] | None = None
     amount_label: str | None = None
     method: MethodKind | None = None
+    gateway: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What the server answers, held against the OpenAPI documents: status, headers, schema, members and their order."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -78,6 +79,45 @@ async def webhooks_of_our_own(own: Witness, world: World, invoice_id: str) -> No
     await own.call("deleteWebhook", one)
 
 
+async def money_of_our_own(own: Witness, world: World, onepay: Witness) -> None:
+    """Gateways that nobody answers for, and money of the sandbox that goes back."""
+    await own.call("listGatewayKinds", "/gateways/kinds")
+    body = own_body_of("createGateway")
+    made = await own.call("createGateway", "/gateways", body, once="g")
+    await own.call("createGateway", "/gateways", body, once="g")
+    await own.call("createGateway", "/gateways", body)
+    await own.call("createGateway", "/gateways", {"kind": "paypal", "credentials": {}})
+    one = f"/gateways/{made['id']}"
+    await own.call("listGateways", "/gateways")
+    await own.call("getGateway", one)
+    await own.call("updateGateway", one, own_body_of("updateGateway", "off"))
+    await own.call("updateGateway", one, {"position": -1})
+    await own.call("verifyGateway", f"{one}/verify")
+    for _ in range(2):
+        await own.call("deleteGateway", one)
+    invoice = body_of("createInvoice") | {"provider_id": "another"}
+    paid = await onepay.call("createInvoice", "/invoices", invoice, once="paid")
+    attempt = await own.call("payInSandbox", f"/sandbox/payments/{paid['payment_id']}", {})
+    (row,) = await world.rows("SELECT id FROM receipt WHERE attempt_id = $1", UUID(attempt["payment_intent_id"]))
+    receipt = f"/receipts/{row['id']}"
+    refund = await own.call("startRefund", f"{receipt}/refund", {"amount_minor": 1_000_000, "reason": "x"})
+    await own.call("startRefund", f"{receipt}/refund", {"amount_minor": 10**14, "reason": "x"})
+    await own.call("startRefund", f"{receipt}/refund", {"reason": "x", "manual": True})
+    await own.call("reopenInvoice", f"/invoices/{made['id']}/reopen")
+    await world.drain()
+    shown = await own.call("getRefund", f"/refunds/{refund['id']}")
+    assert shown["state"] == "succeeded"
+    await own.call("listRefundsOfReceipt", f"{receipt}/refunds")
+    await own.call("reopenInvoice", f"/invoices/{paid['id']}/reopen")
+    await own.call("reopenInvoice", f"/invoices/{paid['id']}/reopen")
+    await own.call("listSuspense", "/suspense?open=true")
+    await own.call("listSuspense", "/suspense?open=perhaps")
+    await own.call("resolveSuspense", f"/suspense/{made['id']}/resolve", {"resolution": "x"})
+    await own.call("resolveSuspense", f"/suspense/{made['id']}/resolve", {})
+    await own.call("listReconciliations", "/reconciliations?limit=1")
+    await own.call("listReconciliations", "/reconciliations?limit=0")
+
+
 async def test_what_the_server_answers_is_what_the_documents_say(world: World, client: Client) -> None:
     onepay, own = Witness(client, DOCUMENTS["onepay"]), Witness(client, DOCUMENTS["recaudo"])
     await own.call("getClock", "/clock")
@@ -115,6 +155,7 @@ async def test_what_the_server_answers_is_what_the_documents_say(world: World, c
     await onepay.call("getInvoice", f"/invoices/{parts['id']}")
     await webhooks_of_onepay(onepay)
     await webhooks_of_our_own(own, world, made["id"])
+    await money_of_our_own(own, world, onepay)
     await own.call("moveClock", "/clock", {"advance_seconds": 1})
     for name, witness in (("onepay", onepay), ("recaudo", own)):
         assert witness.seen == {route.operation_id for route in ROUTERS[name].routes}
@@ -132,6 +173,13 @@ async def test_the_examples_of_what_can_be_created_work_when_they_are_pasted(cli
 def body_of(operation_id: str, key: str | None = None) -> Any:
     """The body of an operation's example."""
     operation = next(o for _, _, o in operations(DOCUMENTS["onepay"]) if o["operationId"] == operation_id)
+    examples = operation["requestBody"]["content"]["application/json"]["examples"]
+    return examples[key or next(iter(examples))]["value"]
+
+
+def own_body_of(operation_id: str, key: str | None = None) -> Any:
+    """The same of our own document."""
+    operation = next(o for _, _, o in operations(DOCUMENTS["recaudo"]) if o["operationId"] == operation_id)
     examples = operation["requestBody"]["content"]["application/json"]["examples"]
     return examples[key or next(iter(examples))]["value"]
 

@@ -3,7 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 
-from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, InvalidError, InvalidQueryError, error_reply
+from recaudo.dialects.recaudo.errors import (
+    KIND_TAKEN,
+    PROBLEMS,
+    REFUND_NOT_SUPPORTED,
+    REFUSALS,
+    InvalidError,
+    InvalidQueryError,
+    busy_message,
+    error_reply,
+    invalid_reply,
+)
 from recaudo.dialects.recaudo.feed import TooManyWaitingError
 from recaudo.dialects.recaudo.routes import Operations, routes
 from recaudo.domain.delivering import ENDPOINTS_MAX
@@ -15,7 +25,14 @@ from recaudo.edge.problems import Problem, ProblemKind
 from recaudo.edge.routing import ApiRequest, Router
 from recaudo.usecases.attempts import GatewayNotAllowedError
 from recaudo.usecases.core import Core, KeyReusedError, NotFoundError
+from recaudo.usecases.gateways import (
+    GatewayBusyError,
+    InvalidCredentialsError,
+    KindTakenError,
+    UnknownKindError,
+)
 from recaudo.usecases.merchants import NotATestAccountError
+from recaudo.usecases.refunds import RefundNotSupportedError
 from recaudo.usecases.webhooks import TooManyEndpointsError
 
 
@@ -64,4 +81,26 @@ class Own:
             case RefusedError():
                 return error_reply(409, error.refusal.value, REFUSALS.get(error.refusal, error.refusal.value))
             case _:
-                return None
+                return _money_error(error)
+
+
+def _money_error(error: Exception) -> Reply | None:
+    """The answer to an error about gateways and refunds."""
+    match error:
+        case UnknownKindError(known=known):
+            return error_reply(422, "validation_error", f"Must be one of {', '.join(known)}.", field="kind")
+        case InvalidCredentialsError(problems=problems):
+            return invalid_reply({_field(name): text for name, text in problems.items()})
+        case KindTakenError():
+            return error_reply(409, "gateway_kind_taken", KIND_TAKEN)
+        case GatewayBusyError(waiting=waiting):
+            return error_reply(409, "gateway_busy", busy_message(waiting))
+        case RefundNotSupportedError():
+            return error_reply(409, "refund_not_supported", REFUND_NOT_SUPPORTED)
+        case _:
+            return None
+
+
+def _field(name: str) -> str:
+    """Where a body says what a gateway's check complains of."""
+    return name if name == "methods" else f"credentials.{name}"

@@ -26,7 +26,7 @@ PROBLEMS: Mapping[ProblemKind, tuple[int, str]] = {
     ProblemKind.INTERNAL_ERROR: (500, "A fault of the server. Nothing was written."),
 }
 
-REFUSALS: Mapping[Refusal, str] = {
+PAYING_REFUSALS: Mapping[Refusal, str] = {
     Refusal.COLLECTION_PAID: "It is paid already.",
     Refusal.COLLECTION_CANCELLED: "It was cancelled.",
     Refusal.COLLECTION_EXPIRED: "Its time is over.",
@@ -36,6 +36,17 @@ REFUSALS: Mapping[Refusal, str] = {
     Refusal.ATTEMPT_IN_PROGRESS: "An earlier attempt is not decided yet; send again=true to pay all the same.",
     Refusal.AMOUNT_NOT_ALLOWED: "This amount is not allowed for the next part.",
 }
+REFUSALS: Mapping[Refusal, str] = {
+    **PAYING_REFUSALS,
+    Refusal.REFUND_ABOVE_RECEIPT: "It is more than is left of the receipt; open refunds count as given back.",
+    Refusal.RECEIPT_IS_REFUND: "The receipt is itself money that went back.",
+    Refusal.NOTHING_TO_ASK_FOR: "Nothing of the invoice is owed that is not asked for already.",
+}
+REFUND_NOT_SUPPORTED = (
+    "This money cannot be given back by an API. Give it back in the gateway's panel or yourself, and record it here "
+    "with manual=true and evidence."
+)
+KIND_TAKEN = "The account has a gateway of this kind already: change that one."
 
 
 class InvalidError(Exception):
@@ -59,5 +70,29 @@ def error_reply(
 ) -> Reply:
     """`{code, message, errors}`; `errors` names the field at fault, if one is."""
     errors = [] if field is None else [{"field": field, "message": message}]
+    return _reply(status, code, message, errors, headers=headers)
+
+
+def invalid_reply(problems: Mapping[str, str]) -> Reply:
+    """422 for several fields at once: what is wrong with each, by its path."""
+    errors = [{"field": field, "message": message} for field, message in problems.items()]
+    message = errors[0]["message"] if len(errors) == 1 else f"{len(errors)} fields are wrong; see errors."
+    return _reply(422, "validation_error", message, errors)
+
+
+def busy_message(waiting: int) -> str:
+    """Why a gateway is not removed, and what to do instead."""
+    whom = "1 attempt or refund waits" if waiting == 1 else f"{waiting} attempts or refunds wait"
+    return f"{whom} for its answer. Switch it off with enabled=false, and remove it when they are decided."
+
+
+def _reply(
+    status: int,
+    code: str,
+    message: str,
+    errors: Sequence[Mapping[str, str]],
+    *,
+    headers: Sequence[tuple[str, str]] = (),
+) -> Reply:
     body = {"code": code, "message": message, "errors": errors}
     return Reply(status=status, body=msgspec.json.encode(body), headers=headers)

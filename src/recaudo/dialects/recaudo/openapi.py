@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from recaudo import __version__
-from recaudo.dialects.recaudo import openapi_examples as examples
+from recaudo.dialects.recaudo import (
+    openapi_examples as examples,
+    openapi_money_examples as money_examples,
+    openapi_money_schemas as money_schemas,
+)
 from recaudo.dialects.recaudo.openapi_errors import errors
 from recaudo.dialects.recaudo.openapi_events import EVENTS
 from recaudo.dialects.recaudo.openapi_operations import OPERATIONS
@@ -20,6 +24,9 @@ GUIDE: Final = Path(__file__).with_name("openapi_guide.md")
 _TAGS: Mapping[str, tuple[str, str]] = {
     "events": ("Events", "Everything that happened, in order, for programs that ask."),
     "webhooks": ("Webhooks", "Who is told what happened, and what became of every delivery."),
+    "gateways": ("Gateways", "Who collects the account's money: their credentials, their order, their methods."),
+    "refunds": ("Refunds", "Giving money back, and asking for it again."),
+    "reconciling": ("Reconciling", "What gateways report and we do not, and the reverse."),
     "clock": ("Clock", "The account's own present. Test accounts move it."),
     "sandbox": ("Sandbox", "A gateway that does what you ask, for test accounts."),
     "types": ("Event types", "What the feed shows, and endpoints of the dialect `recaudo` are sent: one `POST` each."),
@@ -58,6 +65,11 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("webhook_id", "The endpoint.", examples.ENDPOINT_ID),
         ("delivery_id", "The delivery.", examples.DELIVERY_ID),
         ("replay_id", "The replay.", examples.REPLAY_ID),
+        ("gateway_id", "The gateway.", money_examples.GATEWAY_ID),
+        ("receipt_id", "The receipt.", money_examples.RECEIPT_ID),
+        ("refund_id", "The refund.", money_examples.REFUND_ID),
+        ("suspense_id", "The entry.", money_examples.SUSPENSE_ID),
+        ("invoice_id", "The invoice.", examples.INVOICE_ID),
     )
 }
 
@@ -70,14 +82,14 @@ def document(router: Router, base_url: str) -> Json:
             info={
                 "title": "Recaudo: our own additions",
                 "version": __version__,
-                "summary": "The feed of events, webhooks and their deliveries, a test account's clock, the sandbox.",
+                "summary": "Events, webhooks, gateways, refunds, reconciliation, a test account's tools.",
                 "description": GUIDE.read_text(encoding="utf-8"),
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             servers=({"url": f"{base_url}/recaudo/v1", "description": "This server."},),
             security={"bearer": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
             tags=_TAGS,
-            schemas={**ANSWERS, **BODIES},
+            schemas={**ANSWERS, **money_schemas.ANSWERS, **BODIES, **money_schemas.BODIES},
             headers=_HEADERS,
             path_parameters=_PATH_PARAMETERS,
             once_parameter=_KEY_PARAMETER,

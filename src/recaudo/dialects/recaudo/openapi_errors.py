@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, error_reply
+from recaudo.dialects.recaudo.errors import (
+    KIND_TAKEN,
+    PROBLEMS,
+    REFUND_NOT_SUPPORTED,
+    REFUSALS,
+    busy_message,
+    error_reply,
+    invalid_reply,
+)
 from recaudo.dialects.recaudo.parse import METHODS
 from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.domain.states import Refusal
@@ -42,6 +50,34 @@ def _refusal(refusal: Refusal, message: str) -> ErrorCase:
     return _case(error_reply(409, refusal.value, message), message)
 
 
+def _money_errors() -> dict[str, ErrorCase]:
+    return {
+        "gateway_kind_taken": _case(
+            error_reply(409, "gateway_kind_taken", KIND_TAKEN), "The account has a gateway of this kind."
+        ),
+        "gateway_busy": _case(
+            error_reply(409, "gateway_busy", busy_message(3)), "Attempts or refunds wait for the gateway's answer."
+        ),
+        "refund_not_supported": _case(
+            error_reply(409, "refund_not_supported", REFUND_NOT_SUPPORTED),
+            "The gateway gives no money back over its API, or the money came through none.",
+        ),
+        "validation_error_gateway": _case(
+            invalid_reply(
+                {
+                    "credentials.public_key": "This public key is one of Wompi's production; a test account needs one "
+                    "that begins with pub_test_",
+                    "credentials.events_secret": "Wompi's events secret begins with test_events_",
+                }
+            ),
+            "Credentials that cannot work, all of them named: missing, wrongly begun, of the other environment.",
+        ),
+        "validation_error_kind": _invalid("kind", "Must be one of mercadopago, wompi.", "There is no such kind."),
+        "validation_error_refund": _invalid("evidence", "Must be text of 1 to 500 characters."),
+        "validation_error_resolution": _invalid("resolution", "Must be text of 1 to 500 characters."),
+    }
+
+
 def errors() -> dict[str, ErrorCase]:
     """Every case by its name, in the order in which they are shown."""
     problems = {
@@ -61,7 +97,13 @@ def errors() -> dict[str, ErrorCase]:
         "not_found": _missing("There is no such payment."),
         "not_found_endpoint": _missing("There is no such endpoint, or it was removed."),
         "not_found_delivery": _missing("There is no such delivery."),
+        "invalid_query_open": _bad_query("open", "Must be true or false.", "A parameter is unknown or wrong."),
         "not_found_replay": _missing("There is no such replay."),
+        "not_found_gateway": _missing("There is no such gateway."),
+        "not_found_receipt": _missing("There is no such receipt."),
+        "not_found_refund": _missing("There is no such refund."),
+        "not_found_suspense": _missing("There is no such entry."),
+        "not_found_invoice": _missing("There is no such invoice."),
         "test_accounts_only": _case(
             error_reply(403, "test_accounts_only", "Only test accounts can do this."), "The account is a live one."
         ),
@@ -87,6 +129,7 @@ def errors() -> dict[str, ErrorCase]:
             "Say which events: event_ids, a time range from `from` on, or only_failed.",
             "A field is wrong, or nothing says which events.",
         ),
+        **_money_errors(),
         "too_many_waiting": _case(
             error_reply(429, "too_many_waiting", "Too many requests of this account wait."),
             "20 requests of this account wait for events already.",

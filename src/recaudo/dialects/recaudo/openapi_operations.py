@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from recaudo.dialects.recaudo import openapi_examples as examples
-from recaudo.dialects.recaudo.errors import REFUSALS
+from recaudo.dialects.recaudo.errors import PAYING_REFUSALS
 from recaudo.dialects.recaudo.feed import LIMIT_DEFAULT, LIMIT_MAX, WAIT_S_MAX
+from recaudo.dialects.recaudo.openapi_money_operations import OPERATIONS as _MONEY
 from recaudo.dialects.recaudo.openapi_schemas import DIALECTS, EVENT_NAME, EVENT_TYPE, TEXT, UUID
 from recaudo.domain.delivering import ENDPOINTS_MAX, DeliveryState
 from recaudo.edge.openapi import Content, Example, Json, OperationDocs, ref
@@ -240,9 +241,9 @@ _TEST_TOOLS: Mapping[str, OperationDocs] = {
             "not_found",
             "method_not_allowed_here",
             "validation_error_payment",
-            *(refusal.value for refusal in REFUSALS),
+            *(refusal.value for refusal in PAYING_REFUSALS),
         ),
     ),
 }
 
-OPERATIONS: Mapping[str, OperationDocs] = {**_EVENTS, **_WEBHOOKS, **_TEST_TOOLS}
+OPERATIONS: Mapping[str, OperationDocs] = {**_EVENTS, **_WEBHOOKS, **_MONEY, **_TEST_TOOLS}

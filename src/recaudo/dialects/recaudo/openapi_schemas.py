@@ -29,7 +29,8 @@ EVENT_NAME: Json = {"type": "string", "pattern": "^evt_[0-9A-Za-z]{24}$"}
 EVENT_TYPE: Json = {"type": "string", "enum": list(EVENT_TYPES)}
 
 
-def _minor(description: str) -> Json:
+def in_minor(description: str) -> Json:
+    """An amount."""
     return member(WHOLE, f"{description} In minor units: cents.")
 
 
@@ -54,8 +55,8 @@ _INVOICE: Mapping[str, Json] = {
     "dialect": member(TEXT, "The dialect that it was made in."),
     "state": _state(InvoiceState, "Where it stands."),
     "currency": member(TEXT, "ISO 4217."),
-    "amount_minor": nullable(_minor("The whole debt; null when the payer types it.")),
-    "received_minor": _minor("What was received, less what went back or became customer credit."),
+    "amount_minor": nullable(in_minor("The whole debt; null when the payer types it.")),
+    "received_minor": in_minor("What was received, less what went back or became customer credit."),
     "name": member(TEXT, "What the payer reads."),
     "description": nullable(member(TEXT, "More of it.")),
     "reference": nullable(member(TEXT, "What the payer types in the portal.")),
@@ -73,8 +74,8 @@ _INVOICE: Mapping[str, Json] = {
             record(
                 "Rule of parts",
                 {
-                    "min_minor": _minor("Smallest part."),
-                    "max_minor": nullable(_minor("Largest part; null: the balance.")),
+                    "min_minor": in_minor("Smallest part."),
+                    "max_minor": nullable(in_minor("Largest part; null: the balance.")),
                     "parts_max": member(WHOLE, "Most parts."),
                     "window_hours": nullable(member(WHOLE, "Hours from the first part on; null: no limit.")),
                 },
@@ -100,10 +101,10 @@ _COLLECTION: Mapping[str, Json] = {
     "ordinal": member(WHOLE, "Which instalment it asks for.", minimum=1),
     "state": _state(CollectionState, "Where it stands."),
     "currency": member(TEXT, "ISO 4217."),
-    "amount_minor": nullable(_minor("What it asked for; null when the payer types it.")),
-    "received_minor": _minor("What was received on it, less refunds."),
-    "overpaid_minor": _minor("What of that became customer credit."),
-    "refunded_minor": _minor("What went back."),
+    "amount_minor": nullable(in_minor("What it asked for; null when the payer types it.")),
+    "received_minor": in_minor("What was received on it, less refunds."),
+    "overpaid_minor": in_minor("What of that became customer credit."),
+    "refunded_minor": in_minor("What went back."),
     "parts": member(WHOLE, "Successful parts."),
     "open_attempts": member(WHOLE, "Attempts whose outcome is not known yet."),
     "due_on": nullable(member(DAY, "The day it is due.")),
@@ -120,7 +121,7 @@ _ATTEMPT: Mapping[str, Json] = {
     "invoice_id": member(UUID, "Its invoice."),
     "collection_id": member(UUID, "Its collection."),
     "state": _state(AttemptState, "Where it stands. `unknown` is not `failed`: the gateway is asked again."),
-    "amount_minor": _minor("What it is to collect."),
+    "amount_minor": in_minor("What it is to collect."),
     "currency": member(TEXT, "ISO 4217."),
     "gateway": member(TEXT, "Who collects it."),
     "reference": member(TEXT, "How the gateway knows it."),
@@ -169,7 +170,9 @@ _EVENT_DATA: Mapping[str, Json] = {
     "invoice": member(ref("Invoice"), "The invoice, or the request to pay that stands alone."),
     "collection": nullable(member(ref("Collection"), "The collection that the event is about, if it is about one.")),
     "attempt": nullable(member(ref("Attempt"), "The attempt, if it is about one.")),
-    "excess_minor": _minor("Only in `collection.overpaid`: what became customer credit."),
+    "excess_minor": in_minor("Only in `collection.overpaid`: what became customer credit."),
+    "refunded_minor": in_minor("Only in `collection.refunded`: how much went back."),
+    "refund_id": member(UUID, "Only in `refund.*`: the refund."),
     "endpoint": member(
         record(
             "Failing endpoint",
@@ -318,14 +321,15 @@ ANSWERS: Mapping[str, Json] = {
 }
 
 
-def _text(high: int, description: str) -> Json:
+def bounded_text(high: int, description: str) -> Json:
+    """Text of 1 to `high` characters."""
     return member(TEXT, description, minLength=1, maxLength=high)
 
 
 _NEW_ENDPOINT: Mapping[str, Json] = {
     "dialect": member(TEXT, "Whose words and signatures it gets. It does not change.", enum=list(DIALECTS)),
-    "name": _text(255, "Yours."),
-    "description": nullable(_text(500, "Yours.")),
+    "name": bounded_text(255, "Yours."),
+    "description": nullable(bounded_text(500, "Yours.")),
     "url": member(
         {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": URL_CHARS_MAX},
         "Where events are sent: `https://`, no user name. Test accounts may use `http://`. Not into a private network.",

@@ -73,8 +73,8 @@ def parse_new_endpoint(body: Mapping[str, Any], dialects: Mapping[str, WebhookDi
         raise InvalidError("dialect", f"Must be one of {', '.join(dialects)}.")
     return NewEndpoint(
         dialect=dialect,
-        name=_text(body, "name", 255),
-        description=None if body.get("description") is None else _text(body, "description", 500),
+        name=read_text(body, "name", 255),
+        description=None if body.get("description") is None else read_text(body, "description", 500),
         url=_url(body.get("url")),
         types=_types(body.get("types"), dialects[dialect]),
     )
@@ -84,9 +84,9 @@ def parse_changed_endpoint(body: Mapping[str, Any], dialect: WebhookDialect) -> 
     """What PUT /webhooks/{id} changes. Raises InvalidError."""
     values: dict[str, Any] = {}
     if "name" in body:
-        values["name"] = _text(body, "name", 255)
+        values["name"] = read_text(body, "name", 255)
     if "description" in body:
-        values["description"] = None if body["description"] is None else _text(body, "description", 500)
+        values["description"] = None if body["description"] is None else read_text(body, "description", 500)
     if "url" in body:
         values["url"] = _url(body["url"])
     if "types" in body:
@@ -102,11 +102,12 @@ def parse_overlap(body: Mapping[str, Any]) -> timedelta:
     return timedelta(hours=hours)
 
 
-def _text(body: Mapping[str, Any], name: str, chars_max: int) -> str:
+def read_text(body: Mapping[str, Any], name: str, chars_max: int, *, path: str = "") -> str:
+    """A member that must be text, without the space around it. Raises InvalidError."""
     value = body.get(name)
     trimmed = value.strip() if isinstance(value, str) else ""
     if not 1 <= len(trimmed) <= chars_max or not trimmed.replace("\n", " ").replace("\t", " ").isprintable():
-        raise InvalidError(name, f"Must be text of 1 to {chars_max} characters.")
+        raise InvalidError(f"{path}{name}", f"Must be text of 1 to {chars_max} characters.")
     return trimmed
 
 
@@ -150,7 +151,7 @@ def parse_replay(body: Mapping[str, Any]) -> AskReplay:
         since=_instant(body, "from"),
         until=_instant(body, "to"),
         endpoint_id=None if body.get("endpoint_id") is None else _uuid(body["endpoint_id"], "endpoint_id"),
-        only_failed=_flag(body, "only_failed"),
+        only_failed=read_flag(body, "only_failed"),
     )
     if wanted.event_ids is None and wanted.since is None and not wanted.only_failed:
         raise InvalidError("from", "Say which events: event_ids, a time range from `from` on, or only_failed.")
@@ -159,8 +160,9 @@ def parse_replay(body: Mapping[str, Any]) -> AskReplay:
     return wanted
 
 
-def _flag(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name, False)
+def read_flag(body: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    """A member that is true or false. Raises InvalidError."""
+    value = body.get(name, default)
     if not isinstance(value, bool):
         raise InvalidError(name, "Must be true or false.")
     return value
@@ -216,5 +218,5 @@ def parse_sandbox_payment(body: Mapping[str, Any], currency: str) -> SandboxPaym
         outcome=outcome,
         method=method,
         amount_minor=None if amount is None else money.from_units(amount, currency),
-        again=_flag(body, "again"),
+        again=read_flag(body, "again"),
     )

@@ -62,18 +62,18 @@ def event(told: Told) -> dict[str, Any]:
 def _data(told: Told) -> dict[str, Any]:
     it, snapshot = told.event, told.snapshot
     if snapshot.endpoint is not None:
-        return {"endpoint": _plain(snapshot.endpoint)}
+        return {"endpoint": plain(snapshot.endpoint)}
     collection = next((c for c in snapshot.collections if c.id == it.collection_id), None)
     attempt = next((a for a in snapshot.attempts if a.id == it.attempt_id), None)
     return {
-        "invoice": None if snapshot.invoice is None else _plain(snapshot.invoice),
-        "collection": None if collection is None else _plain(collection),
-        "attempt": None if attempt is None else _plain(attempt),
+        "invoice": None if snapshot.invoice is None else plain(snapshot.invoice),
+        "collection": None if collection is None else plain(collection),
+        "attempt": None if attempt is None else plain(attempt),
         **it.data,
     }
 
 
-def _plain(it: Invoice | Collection | Attempt | Receipt | Any) -> dict[str, Any]:  # noqa: ANN401 - any record of the core
+def plain(it: Invoice | Collection | Attempt | Receipt | Any) -> dict[str, Any]:  # noqa: ANN401 - any record of the core
     """A record's members as JSON, less what is hidden."""
     return {name: _value(getattr(it, name)) for name in it.__struct_fields__ if name not in _HIDDEN}
 

@@ -1,4 +1,4 @@
-"""Operations of our own additions: the feed, endpoints and deliveries, a test account's clock, the sandbox."""
+"""Operations of our own additions: events, endpoints, gateways, refunds, comparisons, a test account's tools."""
 
 import asyncio
 import secrets
@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
+from recaudo.dialects.recaudo.comparing import Comparing
 from recaudo.dialects.recaudo.errors import InvalidError
 from recaudo.dialects.recaudo.feed import Feed
+from recaudo.dialects.recaudo.gateways import Gateways
+from recaudo.dialects.recaudo.handling import id_of, ok
 from recaudo.dialects.recaudo.parse import parse_clock, parse_sandbox_payment
+from recaudo.dialects.recaudo.refunds import Refunds
 from recaudo.dialects.recaudo.telling import Telling
 from recaudo.domain.model import Account, payable_now
 from recaudo.edge.addresses import UrlPolicy
@@ -32,21 +34,24 @@ class Operations:
         self._authenticator = authenticator
         self.feed = Feed(core, stop)
         self.telling = Telling(core, policy)
+        self.gateways = Gateways(core)
+        self.refunds = Refunds(core)
+        self.comparing = Comparing(core)
 
     async def get_clock(self, request: ApiRequest) -> Reply:
         """GET /clock: the account's present."""
-        return _ok(_clock(self._core.now(request.account)))
+        return ok(_clock(self._core.now(request.account)))
 
     async def move_clock(self, request: ApiRequest) -> Reply:
         """PUT /clock: move a test account's clock forward."""
         wanted = parse_clock(request.body or {}, self._core.now(request.account))
         now = await merchants.move_clock(self._core, request.account, wanted)
         self._authenticator.forget(request.account.id)
-        return _ok(_clock(now))
+        return ok(_clock(now))
 
     async def pay_in_sandbox(self, request: ApiRequest) -> Reply:
         """POST /sandbox/payments/{id}: what a payer would do on the page, for test accounts."""
-        account, collection_id = request.account, _id(request)
+        account, collection_id = request.account, id_of(request)
         if not account.is_test:
             raise merchants.NotATestAccountError
         command = parse_sandbox_payment(request.body or {}, account.currency)
@@ -66,7 +71,7 @@ class Operations:
                 gateway_data={"outcome": command.outcome},
             ),
         )
-        return _ok({"payment_intent_id": str(attempt.id), "payment_id": str(collection_id), "state": attempt.state})
+        return ok({"payment_intent_id": str(attempt.id), "payment_id": str(collection_id), "state": attempt.state})
 
     async def _owed_minor(self, account: Account, collection_id: UUID) -> int:
         async with self._core.database.connection() as connection:
@@ -85,6 +90,9 @@ def routes(operations: Operations) -> Sequence[Route]:
     return (
         *o.feed.routes(),
         *o.telling.routes(),
+        *o.gateways.routes(),
+        *o.refunds.routes(),
+        *o.comparing.routes(),
         Route(
             method="GET",
             path="/clock",
@@ -115,16 +123,5 @@ def routes(operations: Operations) -> Sequence[Route]:
     )
 
 
-def _id(request: ApiRequest) -> UUID:
-    try:
-        return UUID(request.params[0])
-    except ValueError:
-        raise NotFoundError from None
-
-
 def _clock(now: datetime) -> dict[str, Any]:
     return {"now": now.isoformat(timespec="microseconds")[:26] + "Z"}
-
-
-def _ok(body: object) -> Reply:
-    return Reply(status=200, body=msgspec.json.encode(body))

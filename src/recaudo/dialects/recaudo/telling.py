@@ -9,6 +9,7 @@ import msgspec
 from recaudo.dialects.recaudo import render
 from recaudo.dialects.recaudo.cursors import id_cursor, read_id_cursor
 from recaudo.dialects.recaudo.errors import InvalidError, InvalidQueryError
+from recaudo.dialects.recaudo.handling import id_of, ok
 from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_changed_endpoint, parse_new_endpoint, parse_overlap
 from recaudo.domain.delivering import DeliveryState, Endpoint
@@ -55,12 +56,12 @@ class Telling:
             )
         is_test = request.account.is_test
         rows = [render.endpoint(e, is_test=is_test, with_secret=False) for e in found.items]
-        return _ok(render.page(rows, has_more=False, next_cursor=None))
+        return ok(render.page(rows, has_more=False, next_cursor=None))
 
     async def get(self, request: ApiRequest) -> Reply:
         """GET /webhooks/{id}."""
-        found = await webhooks.find(self._core, request.account, _id(request), dialect=None)
-        return _ok(render.endpoint(found, is_test=request.account.is_test, with_secret=False))
+        found = await webhooks.find(self._core, request.account, id_of(request), dialect=None)
+        return ok(render.endpoint(found, is_test=request.account.is_test, with_secret=False))
 
     async def change(self, request: ApiRequest) -> Reply:
         """PUT /webhooks/{id}: any of name, description, url, types."""
@@ -68,7 +69,7 @@ class Telling:
         known = await webhooks.replay_known(self._core, account, once)
         if known is not None:
             return reply(known)
-        found = await webhooks.find(self._core, account, _id(request), dialect=None)
+        found = await webhooks.find(self._core, account, id_of(request), dialect=None)
         values = parse_changed_endpoint(request.body or {}, self._core.webhooks[found.dialect])
         if "url" in values:
             await self._check_url(values["url"], is_test=account.is_test)
@@ -83,7 +84,7 @@ class Telling:
     async def delete(self, request: ApiRequest) -> Reply:
         """DELETE /webhooks/{id}."""
         return reply(
-            await webhooks.delete(self._core, request.account, _id(request), dialect=None, once=once_of(request))
+            await webhooks.delete(self._core, request.account, id_of(request), dialect=None, once=once_of(request))
         )
 
     async def rotate(self, request: ApiRequest) -> Reply:
@@ -98,7 +99,7 @@ class Telling:
 
         return reply(
             await webhooks.rotate(
-                self._core, account, _id(request), overlap, respond, dialect=None, once=once_of(request)
+                self._core, account, id_of(request), overlap, respond, dialect=None, once=once_of(request)
             )
         )
 
@@ -110,7 +111,9 @@ class Telling:
 
         place = Place(dialect=None, base_url=request.base_url)
         return reply(
-            await webhooks.send_sample(self._core, request.account, _id(request), place, respond, once=once_of(request))
+            await webhooks.send_sample(
+                self._core, request.account, id_of(request), place, respond, once=once_of(request)
+            )
         )
 
     async def list_deliveries(self, request: ApiRequest) -> Reply:
@@ -139,15 +142,15 @@ class Telling:
         page = found[:limit]
         has_more = len(found) > limit
         next_cursor = id_cursor(request.account.id, page[-1].id) if has_more else None
-        return _ok(render.page([render.delivery(d) for d in page], has_more=has_more, next_cursor=next_cursor))
+        return ok(render.page([render.delivery(d) for d in page], has_more=has_more, next_cursor=next_cursor))
 
     async def get_delivery(self, request: ApiRequest) -> Reply:
         """GET /deliveries/{id}: every try, and why."""
         async with self._core.database.connection() as connection:
-            found = await deliveries.find_delivery(connection, request.account.id, _id(request))
+            found = await deliveries.find_delivery(connection, request.account.id, id_of(request))
         if found is None:
             raise NotFoundError
-        return _ok(render.delivery_detail(found))
+        return ok(render.delivery_detail(found))
 
     async def _check_url(self, url: str, *, is_test: bool) -> None:
         if not self._policy.allows_scheme(url, is_test=is_test):
@@ -244,13 +247,6 @@ class Telling:
         )
 
 
-def _id(request: ApiRequest) -> UUID:
-    try:
-        return UUID(request.params[0])
-    except ValueError:
-        raise NotFoundError from None
-
-
 def _uuid(values: dict[str, str], name: str) -> UUID | None:
     text = values.get(name)
     if text is None:
@@ -277,7 +273,3 @@ def _limit(text: str | None) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= LIMIT_MAX:
         raise InvalidQueryError("limit", f"Must be a whole number from 1 to {LIMIT_MAX}.")
     return int(text)
-
-
-def _ok(body: object) -> Reply:
-    return Reply(status=200, body=msgspec.json.encode(body))

@@ -86,22 +86,28 @@ function waitForAnswer(address) {
   let timer = 0;
   function next() {
     clearTimeout(timer);
-    if (!document.hidden && Date.now() < until) timer = setTimeout(look, delay);
+    if (!document.hidden && delay < Infinity && Date.now() < until) timer = setTimeout(look, delay);
   }
   async function look() {
     try {
       const answer = await fetch(address, { cache: "no-store" });
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-      if (answer.ok && fresh && fresh.textContent !== shown) return location.replace(address);
+      if (delay < Infinity && answer.ok && fresh && fresh.textContent !== shown) return location.replace(address);
     } catch {
       // No connection just now; the next look may have one.
     }
-    delay = Math.min(delay * 1.4, 20000);
+    if (delay < Infinity) delay = Math.min(delay * 1.4, 20000);
     next();
   }
   document.addEventListener("visibilitychange", () => {
+    if (delay === Infinity) return;
     delay = 1000;
     next();
+  });
+  // A look that answers while a form is on its way must not take its page away.
+  document.addEventListener("submit", () => {
+    clearTimeout(timer);
+    delay = Infinity;
   });
   next();
 }
@@ -117,3 +123,5 @@ for (const button of document.querySelectorAll("[data-print]")) {
 }
 const again = document.querySelector("[data-look-again]");
 if (again) waitForAnswer(again.href);
+const go = document.querySelector("form[data-go]");
+if (go) go.submit();

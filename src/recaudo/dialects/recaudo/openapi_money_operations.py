@@ -1,0 +1,192 @@
+"""What our own document says about operations on gateways, refunds and comparisons."""
+
+from collections.abc import Mapping
+
+from recaudo.dialects.recaudo import openapi_money_examples as examples
+from recaudo.dialects.recaudo.parse_money import LIMIT_DEFAULT, LIMIT_MAX
+from recaudo.edge.openapi import Content, Example, Json, OperationDocs, ref
+
+_REUSED = "idempotency_key_reused"
+
+
+def _answer(schema: str, summary: str, value: Json, **more: Example) -> Content:
+    return Content(ref(schema), {"example": Example(summary, value), **more})
+
+
+def _all(*rows: Json) -> Json:
+    return {"data": list(rows), "has_more": False, "next_cursor": None}
+
+
+_GATEWAYS: Mapping[str, OperationDocs] = {
+    "listGatewayKinds": OperationDocs(
+        description="The gateways that this server can speak to, with the credentials that each asks for, the methods "
+        "it offers and what it can do.",
+        success="Every kind.",
+        answer=_answer("GatewayKindList", "One of them", _all(examples.KIND)),
+    ),
+    "createGateway": OperationDocs(
+        description="Sets up a gateway of the account, one of each kind. Credentials of the other environment, or of "
+        "two environments at once, are refused. Nothing is asked of the vendor: [verify](#verifyGateway) does that. "
+        "Then **paste `notice_url` into the vendor's panel**, where it asks for the address of events or webhooks.\n\n"
+        "Credentials are kept encrypted, and no answer shows them again.",
+        status=201,
+        success="The gateway, without its secrets.",
+        answer=_answer("Gateway", "A new gateway", examples.GATEWAY),
+        body=Content(
+            ref("GatewayCreate"),
+            {
+                "wompi": Example("Wompi, tried first", examples.WOMPI_REQUEST),
+                "mercadopago": Example("Mercado Pago, cards only", examples.MERCADOPAGO_REQUEST),
+            },
+        ),
+        errors=("gateway_kind_taken", "validation_error_gateway", "validation_error_kind", _REUSED),
+        once_example="wompi-setup",
+    ),
+    "listGateways": OperationDocs(
+        description="The account's gateways in the order in which they are tried, those that are switched off too.",
+        success="All gateways.",
+        answer=_answer("GatewayList", "One gateway", _all(examples.VERIFIED_GATEWAY)),
+    ),
+    "getGateway": OperationDocs(
+        description="One gateway. `last_problem` is why its credentials failed when they were last tried.",
+        success="The gateway, without its secrets.",
+        answer=_answer("Gateway", "A gateway that works", examples.VERIFIED_GATEWAY),
+        errors=("not_found_gateway",),
+    ),
+    "updateGateway": OperationDocs(
+        description="Changes what is sent. Of `credentials` only those that are named are replaced, so one key can be "
+        "rotated alone; `methods` is replaced as a whole. `notice_url` never changes.",
+        success="The gateway, without its secrets.",
+        answer=_answer("Gateway", "Switched off", examples.OFF_GATEWAY),
+        body=Content(
+            ref("GatewayChange"),
+            {
+                "off": Example("Switch it off", {"enabled": False}),
+                "key": Example("A new private key", examples.CHANGED_REQUEST),
+                "limits": Example("Cards only for small amounts", {"methods": examples.MERCADOPAGO_REQUEST["methods"]}),
+            },
+        ),
+        errors=("not_found_gateway", "validation_error_gateway", _REUSED),
+    ),
+    "deleteGateway": OperationDocs(
+        description="Forgets the gateway, its credentials and the notices it sent. Receipts and attempts stay. Refused "
+        "while something waits for its answer: switch it off instead, and remove it later.",
+        status=204,
+        success="Removed. No body.",
+        errors=("not_found_gateway", "gateway_busy"),
+    ),
+    "verifyGateway": OperationDocs(
+        description="Makes a call to the vendor that changes nothing, and says whether the credentials work and whose "
+        "they are. 200 also when they do not: `ok` tells. The secret that signs notices cannot be tried this way; the "
+        "first notice that arrives tries it.",
+        success="What the call showed.",
+        answer=_answer(
+            "GatewayVerdict",
+            "They work",
+            examples.VERIFIED,
+            refused=Example("They do not", examples.NOT_VERIFIED),
+        ),
+        errors=("not_found_gateway",),
+    ),
+}
+
+_REFUNDS: Mapping[str, OperationDocs] = {
+    "startRefund": OperationDocs(
+        description="Gives money of a receipt back. The refund is noted and answered at once, in state `created`; the "
+        "worker gives it to the gateway within a second or so, and the events `refund.*` and [the "
+        "refund](#getRefund) tell what came of it. What open refunds take is spoken for, so together they never give "
+        "back more than arrived.\n\n"
+        "Not every gateway gives money back over its API. Then do it in the vendor's panel and record it here with "
+        "`manual` and `evidence`; it is booked at once.\n\n"
+        "The invoice stays paid: to ask for the money again, [reopen](#reopenInvoice) it.",
+        status=201,
+        success="The refund.",
+        answer=_answer("Refund", "A part of a payment", examples.REFUND),
+        body=Content(
+            ref("RefundStart"),
+            {
+                "part": Example("A part", examples.REFUND_REQUEST),
+                "whole": Example("All that is left", {"reason": "El servicio no se prestó"}),
+                "manual": Example("Given back in the vendor's panel", examples.MANUAL_REQUEST),
+            },
+        ),
+        errors=(
+            "not_found_receipt",
+            "refund_above_receipt",
+            "receipt_is_refund",
+            "refund_not_supported",
+            "validation_error_refund",
+            _REUSED,
+        ),
+        once_example="refund-1060500333",
+    ),
+    "listRefundsOfReceipt": OperationDocs(
+        description="Every refund of a receipt, those that failed too.",
+        success="The refunds.",
+        answer=_answer("RefundList", "One that is done", _all(examples.DONE_REFUND)),
+        errors=("not_found_receipt",),
+    ),
+    "getRefund": OperationDocs(
+        description="How far a refund is. While it is open, the gateway is asked again and again.",
+        success="The refund.",
+        answer=_answer(
+            "Refund",
+            "The money went back",
+            examples.DONE_REFUND,
+            refused=Example("The gateway refused", examples.REFUSED_REFUND),
+        ),
+        errors=("not_found_refund",),
+    ),
+    "reopenInvoice": OperationDocs(
+        description="Asks again for what was paid and went back: the invoice is open again, with a new request to pay, "
+        "due today, for what is owed and not asked for yet.",
+        success="The invoice and the new request to pay.",
+        answer=_answer("Reopened", "2.000.000 cents are asked for again", examples.REOPENED),
+        errors=("not_found_invoice", "invoice_void", "nothing_to_ask_for", _REUSED),
+    ),
+}
+
+_COMPARING: Mapping[str, OperationDocs] = {
+    "listSuspense": OperationDocs(
+        description="Transactions that a gateway reports and that must not be booked by themselves: of a reference of "
+        "ours that no attempt has, in another currency, or of the other environment. The money is real; a person must "
+        "say what became of it. `recaudo doctor` reminds of them until then.",
+        success="The entries.",
+        answer=_answer("SuspenseList", "One that waits", _all(examples.SUSPENSE)),
+        query=(
+            {
+                "name": "open",
+                "in": "query",
+                "description": "`true`: only what waits for somebody.",
+                "schema": {"type": "boolean", "default": False},
+            },
+        ),
+        errors=("invalid_query_open",),
+    ),
+    "resolveSuspense": OperationDocs(
+        description="Notes what became of it: which invoice it was registered on, or that it was given back. Nothing "
+        "is booked by this. Doing it again corrects the text; `resolved_at` stays that of the first time.",
+        success="The entry.",
+        answer=_answer("Suspense", "Resolved", examples.RESOLVED),
+        body=Content(ref("SuspenseResolve"), {"registered": Example("Registered by hand", examples.RESOLVE_REQUEST)}),
+        errors=("not_found_suspense", "validation_error_resolution"),
+    ),
+    "listReconciliations": OperationDocs(
+        description="Each comparison of a gateway's own list of transactions with our receipts: made every day by the "
+        "worker, and by `recaudo reconcile`. Money that the gateway had collected and nobody had told us is booked as "
+        "it is found; everything else is for a person to look at.",
+        success="The newest comparisons.",
+        answer=_answer("ReconciliationList", "One was mended, one is open", _all(examples.RECONCILIATION)),
+        query=(
+            {
+                "name": "limit",
+                "in": "query",
+                "description": "How many.",
+                "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+            },
+        ),
+        errors=("invalid_query",),
+    ),
+}
+
+OPERATIONS: Mapping[str, OperationDocs] = {**_GATEWAYS, **_REFUNDS, **_COMPARING}
