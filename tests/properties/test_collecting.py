@@ -13,7 +13,8 @@ from recaudo.domain.collecting import Rest, Share
 from recaudo.domain.model import Collection, ReceiptKind
 from recaudo.domain.opening import Asking
 from recaudo.domain.receiving import Arrival
-from recaudo.domain.states import CollectionState, InvoiceState, RefusedError
+from recaudo.domain.states import CollectionState, InvoiceState, Refusal, RefusedError
+from recaudo.domain.undoing import undo
 from tests.domain.builders import NOON, Life, an_invoice
 
 SETTLED = {InvoiceState.PAID, InvoiceState.VOID}
@@ -36,6 +37,16 @@ def total(life: Life, collection: Collection, number: int) -> Change:
     return collecting.change_total(life.case(about=collection.id), collection.id, number * 7, terms, life.moment)
 
 
+def undo_one(life: Life, _collection: Collection, number: int) -> Change:
+    """Give back one of the sums that were registered and still stand."""
+    reversed_ids = {r.reverses for r in life.receipts}
+    registered = [r for r in life.receipts if r.kind is ReceiptKind.OUTSIDE and r.id not in reversed_ids]
+    if not registered:
+        raise RefusedError(Refusal.AMOUNT_NOT_ALLOWED)
+    receipt = registered[number % len(registered)]
+    return undo(life.case(about=receipt.collection_id), [receipt], life.moment, reason="r")
+
+
 ACTS: dict[str, Callable[[Life, Collection, int], Change]] = {
     "register": lambda life, c, n: collecting.register(
         life.case(about=c.id), [Share(c.id, n * 5)], outside, life.moment
@@ -47,6 +58,7 @@ ACTS: dict[str, Callable[[Life, Collection, int], Change]] = {
     "void": lambda life, c, _: collecting.void_collection(life.case(about=c.id), c.id, life.moment, reason="r"),
     "give up": lambda life, c, _: collecting.give_up(life.case(about=c.id), c.id, life.moment),
     "total": total,
+    "undo": undo_one,
     "withdraw": lambda life, c, _: closing.withdraw(life.case(about=c.id), life.moment, reason="r"),
 }
 

@@ -134,6 +134,17 @@ DAMAGE = {
         "receipt-reversed",
         "UPDATE receipt SET kind = 'refund', amount_minor = -amount_minor, reverses = account_id",
     ),
+    "half a sum that was undone": (
+        "receipt-allocation",
+        """
+        INSERT INTO receipt (account_id, id, invoice_id, kind, amount_minor, currency, gateway, gateway_tx_id, number,
+                             at, reverses, allocation_id)
+        SELECT account_id, gen_random_uuid(), invoice_id, k.kind, k.sign * amount_minor, currency, gateway,
+               gen_random_uuid()::text, gen_random_uuid()::text, at, CASE k.kind WHEN 'refund' THEN id END, account_id
+        FROM receipt, (VALUES ('outside', 1), ('outside', 1), ('refund', -1)) k (kind, sign)
+        WHERE receipt.kind = 'outside'
+        """,
+    ),
     "money off a collection": (
         "collection-received",
         "UPDATE collection SET received_minor = received_minor - 1 WHERE received_minor > 0",

@@ -47,6 +47,8 @@ EXCEPTIONS = {
     "store/customers.py": {"customer": None},
     # Telling again makes deliveries of events that are there, and samples that are about nothing.
     "store/replays.py": {"replay": None, "delivery": set(), "event_body": set()},
+    # What a payer sends as proof of what it withheld changes no invoice.
+    "store/withholdings.py": {"withholding": {"certificate_number", "certificate_url", "certified_at"}},
     # A document is written before its invoice, and nothing but a link leads to it.
     "store/documents.py": {"document": None},
     # Where the feed's positions go on after a move to another server: set once, before anything is served.
@@ -167,6 +169,7 @@ INDEXES_ACROSS_TENANTS = {
     "collection_by_id": "a payer's link holds an id that cannot be guessed, and no tenant",
     "collection_due": "one worker serves all tenants",
     "attempt_due": "one worker serves all tenants",
+    "document_due": "one worker serves all tenants",
     "document_by_token": "a payer's link holds a token that cannot be guessed, and no tenant",
     "replay_due": "one worker serves all tenants",
 }

@@ -25,6 +25,7 @@ from recaudo.domain.model import (
     ReceiptKind,
     Transfer,
     by_due_day,
+    standing,
 )
 from recaudo.domain.states import CollectionState, InvoiceState
 
@@ -127,7 +128,7 @@ class Draft:
         return Case(
             invoice=self.invoice,
             collections=tuple(self._collections.values()),
-            receipts=(*(known.receipts if known else ()), *self._receipts),
+            receipts=standing((*(known.receipts if known else ()), *self._receipts)),
             customer=self._customer,
         )
 

@@ -20,6 +20,7 @@ EVENT_TYPES: Mapping[str, str] = {
     "collection.paid": "it was settled in full",
     "collection.overpaid": "more arrived than was owed; `excess_minor` became customer credit",
     "collection.refunded": "money of it went back, `refunded_minor`; a paid invoice stays paid unless it is reopened",
+    "collection.reopened": "a sum that had paid it was undone, and it asks for money again under the same link",
     "collection.changed": "its amount or its discounts changed",
     "collection.overdue": "its due day is over and a balance is left; told once",
     "collection.uncollectible": "it was given up",

@@ -4,6 +4,7 @@ Money is integer minor units (`_minor`), instants are UTC, due days are dates in
 mirrors one table; `Case` is the aggregate a decision works on: one invoice with the collections that matter to it.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -209,6 +210,19 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None  # what people wrote on it
     reverses: UUID | None = None  # of a negative one: the receipt whose money went back
     reason: str | None = None  # of a negative one: why
+    allocation_id: UUID | None = None  # the same for all receipts of one sum that was spread over several debts
+
+
+def standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Receipts for people to see: without those that were undone, and without what undid them."""
+    known = tuple(receipts)
+    undone = {r.reverses for r in known if _undoes(r)}
+    return tuple(r for r in known if r.id not in undone and not _undoes(r))
+
+
+def _undoes(receipt: Receipt) -> bool:
+    """Money that we never saw cannot be refunded: going back, it was registered in error."""
+    return receipt.kind is ReceiptKind.REFUND and receipt.gateway == ReceiptKind.OUTSIDE
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,11 +63,9 @@ def reverse(draft: Draft, receipt: Receipt, reversal: Reversal) -> Receipt:
 
 def ask_again(draft: Draft) -> None:
     """Open a settled invoice again, with a collection due today for what no live one asks for (Treli spec 13)."""
-    invoice = draft.invoice
-    assert invoice.state is not InvoiceState.VOID, "a debt that was taken back is not asked for again"
-    if invoice.state is InvoiceState.PAID and invoice.balance_minor > 0:
-        draft.set_invoice(state=InvoiceState.OPEN, paid_at=None, closed_reason=None)
-        draft.event("invoice.reopened", collection_id=invoice.collection_id)
+    assert draft.invoice.state is not InvoiceState.VOID, "a debt that was taken back is not asked for again"
+    if draft.invoice.state is InvoiceState.PAID:
+        reopen(draft)
     case = draft.case
     missing_minor = draft.invoice.balance_minor - sum(c.due_minor for c in case.live)
     if missing_minor <= 0:
@@ -75,6 +73,14 @@ def ask_again(draft: Draft) -> None:
     asking = Asking(amount_minor=missing_minor, due_on=draft.moment.today)
     ordinal = 1 + max(c.ordinal for c in case.collections)
     open_collection(draft, asking, collection_id=draft.moment.new_id(), ordinal=ordinal)
+
+
+def reopen(draft: Draft) -> None:
+    """Owe again what an invoice no longer covers, be it that it was paid or that it was given up."""
+    invoice = draft.invoice
+    if invoice.state in {InvoiceState.PAID, InvoiceState.UNCOLLECTIBLE} and invoice.balance_minor > 0:
+        draft.set_invoice(state=InvoiceState.OPEN, paid_at=None, closed_reason=None)
+        draft.event("invoice.reopened", collection_id=invoice.collection_id)
 
 
 def _excess_minor(draft: Draft, receipt: Receipt) -> int:

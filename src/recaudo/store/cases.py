@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from recaudo.domain.model import Attempt, Case, Collection, Customer, Invoice, Receipt
+from recaudo.domain.model import Attempt, Case, Collection, Customer, Invoice, Receipt, standing
 from recaudo.store import rows
 from recaudo.store.database import Connection
 
@@ -110,7 +110,7 @@ async def booked_transactions(connection: Connection, account_id: UUID, attempt:
 
 
 async def receipts_of(connection: Connection, account_id: UUID, collection_ids: Sequence[UUID]) -> list[Receipt]:
-    """The receipts booked on these collections, oldest first."""
+    """The receipts booked on these collections that stand, oldest first."""
     records = await connection.fetch(
         """
         SELECT r.* FROM collection c
@@ -121,14 +121,14 @@ async def receipts_of(connection: Connection, account_id: UUID, collection_ids: 
         account_id,
         list(collection_ids),
     )
-    return [rows.receipt_of(r) for r in records]
+    return list(standing(rows.receipt_of(r) for r in records))
 
 
 async def _receipts_of_invoice(connection: Connection, invoice: Invoice) -> tuple[Receipt, ...]:
     records = await connection.fetch(
         "SELECT * FROM receipt WHERE account_id = $1 AND invoice_id = $2 ORDER BY id", invoice.account_id, invoice.id
     )
-    return tuple(rows.receipt_of(r) for r in records)
+    return standing(rows.receipt_of(r) for r in records)
 
 
 async def _listed_customer(connection: Connection, invoice: Invoice) -> Customer | None:

@@ -108,14 +108,26 @@ CHECKS = (
         """,
     ),
     Check(
+        name="receipt-allocation",
+        meaning="Of a sum that was spread over several debts all was undone, or nothing.",
+        sql="""
+        SELECT account_id, allocation_id AS id, count(*) FILTER (WHERE kind = 'refund') AS stored,
+               count(*) FILTER (WHERE kind <> 'refund') AS computed
+        FROM receipt WHERE allocation_id IS NOT NULL
+        GROUP BY account_id, allocation_id
+        HAVING count(*) FILTER (WHERE kind = 'refund') NOT IN (0, count(*) FILTER (WHERE kind <> 'refund'))
+        """,
+    ),
+    Check(
         name="collection-received",
-        meaning="A collection received the receipts booked on it, in as many parts.",
+        meaning="A collection received the receipts booked on it, in as many parts; what was undone is none.",
         sql="""
         SELECT c.account_id, c.id, c.received_minor || ' in ' || c.parts AS stored,
                coalesce(r.sum, 0) || ' in ' || coalesce(r.parts, 0) AS computed
         FROM collection c
         LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor),
-                          count(*) FILTER (WHERE kind <> 'refund') AS parts
+                          count(*) FILTER (WHERE kind <> 'refund')
+                          - count(*) FILTER (WHERE kind = 'refund' AND gateway = 'outside') AS parts
                    FROM receipt GROUP BY 1, 2) r
                ON r.account_id = c.account_id AND r.collection_id = c.id
         WHERE (c.received_minor, c.parts) IS DISTINCT FROM (coalesce(r.sum, 0), coalesce(r.parts, 0))

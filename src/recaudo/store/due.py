@@ -12,7 +12,7 @@ import msgspec
 from recaudo.store.database import Connection
 
 # Each table and the column that says what its rows are about.
-TABLES = {"collection": "invoice_id", "attempt": "invoice_id", "replay": "id"}
+TABLES = {"collection": "invoice_id", "attempt": "invoice_id", "replay": "id", "document": "id"}
 LEASE = timedelta(seconds=60)
 ERROR_CHARS_MAX = 500
 

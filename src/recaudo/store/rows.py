@@ -1,5 +1,6 @@
 """Records to rows and back. Each tuple is one row in its table's column order, as 0001_core.sql declares it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -23,6 +24,8 @@ from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
 from recaudo.store.database import RawJson
 
 Row = tuple[Any, ...]
+Credits = Mapping[str, int]
+"""What is owed to a customer in each currency, in minor units."""
 
 
 class Record(Protocol):
@@ -86,16 +89,20 @@ def customer_row(customer: Customer) -> Row:
     return msgspec.structs.astuple(customer)
 
 
-def event_row(event: Event, change: Change) -> Row:
-    """The first event of a change carries the invoice as the change left it; its position is the table's own."""
-    snapshot = RawJson(msgspec.json.encode(snapshot_of(change))) if event.ordinal == 0 else None
+def event_row(event: Event, change: Change, credits_minor: Credits | None = None) -> Row:
+    """The first event of a change carries the invoice as the change left it; its position is the table's own.
+
+    `credits_minor` is what the customer is owed after the change; None leaves it to the statement to look that up.
+    """
+    snapshot = RawJson(msgspec.json.encode(snapshot_of(change, credits_minor))) if event.ordinal == 0 else None
     values = msgspec.structs.astuple(event)
     return (*values[:-1], snapshot, values[-1], None)
 
 
-def snapshot_of(change: Change) -> dict[str, Any]:
+def snapshot_of(change: Change, credits_minor: Credits | None) -> dict[str, Any]:
     """What the event keeps, enough to tell of it in any dialect later."""
-    return {
+    known: dict[str, Any] = {} if credits_minor is None else {"credits_minor": credits_minor}
+    return known | {
         "invoice": change.invoice,
         "collections": change.after.collections,
         "attempts": change.attempts,

@@ -46,8 +46,8 @@ class OutsideMoney(msgspec.Struct, frozen=True, kw_only=True):
     paid_at: datetime | None = None  # None: now
     reference: str | None = None
 
-    def arrival(self, amount_minor: int) -> Arrival:
-        """The receipt of a share of it."""
+    def arrival(self, amount_minor: int, *, allocation_id: UUID | None = None) -> Arrival:
+        """The receipt of a share of it; shares of one sum have one `allocation_id`."""
         return Arrival(
             amount_minor=amount_minor,
             kind=ReceiptKind.OUTSIDE,
@@ -55,7 +55,12 @@ class OutsideMoney(msgspec.Struct, frozen=True, kw_only=True):
             method={"type": self.method},
             at=self.paid_at,
             reference=self.reference,
+            allocation_id=allocation_id,
         )
+
+    def spread(self, allocation_id: UUID) -> Callable[[int], Arrival]:
+        """What makes the receipts of a sum that goes to several debts: they are undone together."""
+        return partial(self.arrival, allocation_id=allocation_id)
 
 
 async def pay_invoice(
@@ -72,7 +77,8 @@ async def pay_invoice(
         allocation = allocate(amount_minor, _debts_of(case))
         shares = [Share(s.id, s.amount_minor) for s in allocation.shares]
         # The rest is owed and no collection asks for it, because another dialect cancelled the one that did.
-        return collecting.register(case, shares, money.arrival, moment, rest_minor=allocation.rest_minor)
+        arrival = money.spread(moment.new_id())
+        return collecting.register(case, shares, arrival, moment, rest_minor=allocation.rest_minor)
 
     return await change_invoice(core, account, invoice_id, decide, respond, once=once)
 
@@ -353,13 +359,14 @@ async def _pay_many(
     if allocation.rest_minor and not (command.keep_rest_as_credit and found):
         raise RefusedError(Refusal.AMOUNT_ABOVE_BALANCE)
     shares = [Share(s.id, s.amount_minor) for s in allocation.shares]
+    arrival = command.money.spread(moment.new_id())
     changes: list[Change] = []
     for index, case in enumerate(found):
         own = [s for s in shares if any(c.id == s.collection_id for c in case.collections)]
         rest_minor = allocation.rest_minor if index == len(found) - 1 else 0
         if not own and not rest_minor:
             continue
-        change = collecting.register(case, own, command.money.arrival, moment, rest_minor=rest_minor)
+        change = collecting.register(case, own, arrival, moment, rest_minor=rest_minor)
         changes.append(change)
     for change in changes:
         await door.save(connection, change, clock_shift=account.clock_shift)

@@ -13,7 +13,7 @@ import structlog
 from recaudo.edge.observe import DeliveryMeter
 from recaudo.store.database import DatabaseAwayError
 from recaudo.store.due import Claimed
-from recaudo.usecases import due, replays
+from recaudo.usecases import documents, due, replays
 from recaudo.usecases.core import Core
 from recaudo.worker.backoff import wait_after
 from recaudo.worker.deliveries import CLAIMED_MAX, RESERVED, Dispatcher
@@ -33,7 +33,12 @@ class Job(msgspec.Struct, frozen=True):
     perform: Callable[[Core, Claimed], Awaitable[None]]
 
 
-JOBS: Sequence[Job] = (Job("collection", due.time_passed), Job("attempt", due.ask), Job("replay", replays.go_on))
+JOBS: Sequence[Job] = (
+    Job("collection", due.time_passed),
+    Job("attempt", due.ask),
+    Job("replay", replays.go_on),
+    Job("document", documents.sweep),
+)
 
 
 class Telling(msgspec.Struct, frozen=True, kw_only=True):

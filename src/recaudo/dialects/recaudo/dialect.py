@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from recaudo.dialects.recaudo.errors import PROBLEMS, REFUSALS, InvalidError, InvalidQueryError, error_reply
 from recaudo.dialects.recaudo.feed import TooManyWaitingError
+from recaudo.dialects.recaudo.receipts import refused
 from recaudo.dialects.recaudo.routes import Operations, routes
 from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.domain.states import RefusedError
+from recaudo.domain.undoing import NotUndoableError
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.auth import Authenticator, read_either
 from recaudo.edge.http import Reply
@@ -61,7 +63,16 @@ class Own:
                 return error_reply(403, "test_accounts_only", "Only test accounts can do this.")
             case GatewayNotAllowedError():
                 return error_reply(409, "method_not_allowed_here", "This payment does not take that method.")
-            case RefusedError():
-                return error_reply(409, error.refusal.value, REFUSALS.get(error.refusal, error.refusal.value))
             case _:
-                return None
+                return _refusal(error)
+
+
+def _refusal(error: Exception) -> Reply | None:
+    """What the rules of money do not allow."""
+    match error:
+        case RefusedError():
+            return error_reply(409, error.refusal.value, REFUSALS.get(error.refusal, error.refusal.value))
+        case NotUndoableError():
+            return refused(error)
+        case _:
+            return None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from recaudo import __version__
-from recaudo.dialects.recaudo import openapi_examples as examples
+from recaudo.dialects.recaudo import openapi_examples as examples, openapi_receipts as receipts
 from recaudo.dialects.recaudo.openapi_errors import errors
 from recaudo.dialects.recaudo.openapi_events import EVENTS
 from recaudo.dialects.recaudo.openapi_operations import OPERATIONS
@@ -20,6 +20,7 @@ GUIDE: Final = Path(__file__).with_name("openapi_guide.md")
 _TAGS: Mapping[str, tuple[str, str]] = {
     "events": ("Events", "Everything that happened, in order, for programs that ask."),
     "webhooks": ("Webhooks", "Who is told what happened, and what became of every delivery."),
+    **receipts.TAGS,
     "clock": ("Clock", "The account's own present. Test accounts move it."),
     "sandbox": ("Sandbox", "A gateway that does what you ask, for test accounts."),
     "types": ("Event types", "What the feed shows, and endpoints of the dialect `recaudo` are sent: one `POST` each."),
@@ -58,6 +59,7 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("webhook_id", "The endpoint.", examples.ENDPOINT_ID),
         ("delivery_id", "The delivery.", examples.DELIVERY_ID),
         ("replay_id", "The replay.", examples.REPLAY_ID),
+        *((name, *said) for name, said in receipts.PATH_PARAMETERS.items()),
     )
 }
 
@@ -70,18 +72,18 @@ def document(router: Router, base_url: str) -> Json:
             info={
                 "title": "Recaudo: our own additions",
                 "version": __version__,
-                "summary": "The feed of events, webhooks and their deliveries, a test account's clock, the sandbox.",
+                "summary": "The feed of events, webhooks, receipts, certificates, a test account's clock, the sandbox.",
                 "description": GUIDE.read_text(encoding="utf-8"),
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             servers=({"url": f"{base_url}/recaudo/v1", "description": "This server."},),
             security={"bearer": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
             tags=_TAGS,
-            schemas={**ANSWERS, **BODIES},
+            schemas={**ANSWERS, **receipts.SCHEMAS, **BODIES},
             headers=_HEADERS,
             path_parameters=_PATH_PARAMETERS,
             once_parameter=_KEY_PARAMETER,
-            operations=OPERATIONS,
+            operations={**OPERATIONS, **receipts.OPERATIONS},
             errors=errors(),
             problems={kind: kind.value for kind in ProblemKind},
             events=EVENTS,

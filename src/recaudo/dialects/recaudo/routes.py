@@ -1,4 +1,4 @@
-"""Operations of our own additions: the feed, endpoints and deliveries, a test account's clock, the sandbox."""
+"""Operations of our own additions: feed, endpoints, deliveries, receipts, withholdings, test clocks, the sandbox."""
 
 import asyncio
 import secrets
@@ -12,7 +12,10 @@ import msgspec
 from recaudo.dialects.recaudo.errors import InvalidError
 from recaudo.dialects.recaudo.feed import Feed
 from recaudo.dialects.recaudo.parse import parse_clock, parse_sandbox_payment
+from recaudo.dialects.recaudo.queries import path_id
+from recaudo.dialects.recaudo.receipts import Receipts
 from recaudo.dialects.recaudo.telling import Telling
+from recaudo.dialects.recaudo.withholdings import Withholdings
 from recaudo.domain.model import Account, payable_now
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.auth import Authenticator
@@ -32,6 +35,8 @@ class Operations:
         self._authenticator = authenticator
         self.feed = Feed(core, stop)
         self.telling = Telling(core, policy)
+        self.receipts = Receipts(core)
+        self.withholdings = Withholdings(core)
 
     async def get_clock(self, request: ApiRequest) -> Reply:
         """GET /clock: the account's present."""
@@ -46,7 +51,7 @@ class Operations:
 
     async def pay_in_sandbox(self, request: ApiRequest) -> Reply:
         """POST /sandbox/payments/{id}: what a payer would do on the page, for test accounts."""
-        account, collection_id = request.account, _id(request)
+        account, collection_id = request.account, path_id(request)
         if not account.is_test:
             raise merchants.NotATestAccountError
         command = parse_sandbox_payment(request.body or {}, account.currency)
@@ -85,6 +90,8 @@ def routes(operations: Operations) -> Sequence[Route]:
     return (
         *o.feed.routes(),
         *o.telling.routes(),
+        *o.receipts.routes(),
+        *o.withholdings.routes(),
         Route(
             method="GET",
             path="/clock",
@@ -113,13 +120,6 @@ def routes(operations: Operations) -> Sequence[Route]:
             once="optional",
         ),
     )
-
-
-def _id(request: ApiRequest) -> UUID:
-    try:
-        return UUID(request.params[0])
-    except ValueError:
-        raise NotFoundError from None
 
 
 def _clock(now: datetime) -> dict[str, Any]:

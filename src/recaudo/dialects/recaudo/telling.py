@@ -11,6 +11,7 @@ from recaudo.dialects.recaudo.cursors import id_cursor, read_id_cursor
 from recaudo.dialects.recaudo.errors import InvalidError, InvalidQueryError
 from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_changed_endpoint, parse_new_endpoint, parse_overlap
+from recaudo.dialects.recaudo.queries import path_id, read_limit, read_query, read_uuid, read_word
 from recaudo.domain.delivering import DeliveryState, Endpoint
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.http import Reply
@@ -21,8 +22,6 @@ from recaudo.usecases import webhooks
 from recaudo.usecases.core import Core, NotFoundError
 from recaudo.usecases.webhooks import Place
 
-LIMIT_DEFAULT = 20
-LIMIT_MAX = 100
 ENDPOINTS_SHOWN_MAX = 100
 
 
@@ -59,7 +58,7 @@ class Telling:
 
     async def get(self, request: ApiRequest) -> Reply:
         """GET /webhooks/{id}."""
-        found = await webhooks.find(self._core, request.account, _id(request), dialect=None)
+        found = await webhooks.find(self._core, request.account, path_id(request), dialect=None)
         return _ok(render.endpoint(found, is_test=request.account.is_test, with_secret=False))
 
     async def change(self, request: ApiRequest) -> Reply:
@@ -68,7 +67,7 @@ class Telling:
         known = await webhooks.replay_known(self._core, account, once)
         if known is not None:
             return reply(known)
-        found = await webhooks.find(self._core, account, _id(request), dialect=None)
+        found = await webhooks.find(self._core, account, path_id(request), dialect=None)
         values = parse_changed_endpoint(request.body or {}, self._core.webhooks[found.dialect])
         if "url" in values:
             await self._check_url(values["url"], is_test=account.is_test)
@@ -83,7 +82,7 @@ class Telling:
     async def delete(self, request: ApiRequest) -> Reply:
         """DELETE /webhooks/{id}."""
         return reply(
-            await webhooks.delete(self._core, request.account, _id(request), dialect=None, once=once_of(request))
+            await webhooks.delete(self._core, request.account, path_id(request), dialect=None, once=once_of(request))
         )
 
     async def rotate(self, request: ApiRequest) -> Reply:
@@ -98,7 +97,7 @@ class Telling:
 
         return reply(
             await webhooks.rotate(
-                self._core, account, _id(request), overlap, respond, dialect=None, once=once_of(request)
+                self._core, account, path_id(request), overlap, respond, dialect=None, once=once_of(request)
             )
         )
 
@@ -110,21 +109,16 @@ class Telling:
 
         place = Place(dialect=None, base_url=request.base_url)
         return reply(
-            await webhooks.send_sample(self._core, request.account, _id(request), place, respond, once=once_of(request))
+            await webhooks.send_sample(
+                self._core, request.account, path_id(request), place, respond, once=once_of(request)
+            )
         )
 
     async def list_deliveries(self, request: ApiRequest) -> Reply:
         """GET /deliveries: newest first, by state, endpoint or event. State `failed` is the dead list."""
-        values = dict(request.query)
-        for name in values:
-            if name not in {"limit", "cursor", "state", "endpoint", "event"}:
-                raise InvalidQueryError(
-                    name[:100], "There is no such parameter; use limit, cursor, state, endpoint, event."
-                )
-        limit = _limit(values.get("limit"))
-        state = values.get("state")
-        if state is not None and state not in set(DeliveryState):
-            raise InvalidQueryError("state", f"Must be one of {', '.join(DeliveryState)}.")
+        values = read_query(request.query, ("limit", "cursor", "state", "endpoint", "event"))
+        limit = read_limit(values)
+        state = read_word(values, "state", list(DeliveryState))
         cursor = values.get("cursor")
         async with self._core.database.connection() as connection:
             found = await deliveries.list_deliveries(
@@ -132,7 +126,7 @@ class Telling:
                 request.account.id,
                 before=None if not cursor else read_id_cursor(cursor, request.account.id),
                 state=state,
-                endpoint_id=_uuid(values, "endpoint"),
+                endpoint_id=read_uuid(values, "endpoint"),
                 event_id=_event(values),
                 limit=limit + 1,
             )
@@ -144,7 +138,7 @@ class Telling:
     async def get_delivery(self, request: ApiRequest) -> Reply:
         """GET /deliveries/{id}: every try, and why."""
         async with self._core.database.connection() as connection:
-            found = await deliveries.find_delivery(connection, request.account.id, _id(request))
+            found = await deliveries.find_delivery(connection, request.account.id, path_id(request))
         if found is None:
             raise NotFoundError
         return _ok(render.delivery_detail(found))
@@ -244,23 +238,6 @@ class Telling:
         )
 
 
-def _id(request: ApiRequest) -> UUID:
-    try:
-        return UUID(request.params[0])
-    except ValueError:
-        raise NotFoundError from None
-
-
-def _uuid(values: dict[str, str], name: str) -> UUID | None:
-    text = values.get(name)
-    if text is None:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidQueryError(name, "Must be a UUID.") from None
-
-
 def _event(values: dict[str, str]) -> UUID | None:
     text = values.get("event")
     if text is None:
@@ -269,14 +246,6 @@ def _event(values: dict[str, str]) -> UUID | None:
     if number is None:
         raise InvalidQueryError("event", "Must look like evt_00031NFOhRbPW70ofLxC7oUb.")
     return UUID(int=number)
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return LIMIT_DEFAULT
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= LIMIT_MAX:
-        raise InvalidQueryError("limit", f"Must be a whole number from 1 to {LIMIT_MAX}.")
-    return int(text)
 
 
 def _ok(body: object) -> Reply:
