@@ -120,6 +120,8 @@ class Owner:
             "collection_id": [collection.json["id"]],
             "discount_id": [collection.json["discounts"][0]["id"]],
         }
+        note = {"invoice": self.treli_ids["invoice_id"][0], "amount": "1.00", "reason": "Devolución"}
+        self.treli_ids["credit_note_id"] = [await self.make(f"{treli}/credit_notes", note)]
         retention = {"kind": "reteica", "name": "ICA", "percentage": "0.966"}
         self.ids["retention_id"] = [await self.make(f"{registers}/retentions", retention)]
         withheld = {**invoice, "invoice_number": "FV-2", "invoice_retentions": {"reteica": self.ids["retention_id"][0]}}
@@ -299,6 +301,7 @@ async def test_lists_never_show_rows_of_others_however_they_are_filtered(
         "email=compras@ejemplo.com",
         "identification=900123456",
         *(f"{name}={id_}" for name in ("start_after", "product_id") for id_ in ids),
+        *(f"{name}={id_}" for name in ("invoice", "customer") for id_ in ids),
         "kind=reteica",
         "certified=false",
         *(f"{name}={id_}" for name in ("invoice", "customer") for id_ in ids),

@@ -17,6 +17,7 @@ from recaudo.domain.model import (
     Attempt,
     Case,
     Collection,
+    CreditNote,
     Customer,
     Event,
     Invoice,
@@ -61,6 +62,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     transfers: tuple[Transfer, ...] = ()
+    notes: tuple[CreditNote, ...] = ()
     events: tuple[Event, ...] = ()
 
     @property
@@ -108,6 +110,7 @@ class Draft:
         self._attempts: dict[UUID, Attempt] = {}
         self._receipts: list[Receipt] = []
         self._transfers: list[Transfer] = []
+        self._notes: list[CreditNote] = []
         self._events: list[Event] = []
 
     @classmethod
@@ -153,6 +156,9 @@ class Draft:
     def add_receipt(self, receipt: Receipt) -> None:
         self._receipts.append(receipt)
 
+    def add_note(self, note: CreditNote) -> None:
+        self._notes.append(note)
+
     def transfer(
         self,
         debit: str,
@@ -161,6 +167,7 @@ class Draft:
         *,
         collection_id: UUID | None = None,
         receipt_id: UUID | None = None,
+        note_id: UUID | None = None,
     ) -> None:
         """Book one ledger row; an amount of zero books nothing."""
         assert amount_minor >= 0, "a ledger row never moves a negative amount"
@@ -179,8 +186,14 @@ class Draft:
                 amount_minor=amount_minor,
                 currency=self.invoice.currency,
                 at=self.moment.now,
+                note_id=note_id,
             )
         )
+
+    def transfer_back(self, booked: Transfer) -> None:
+        """Book the opposite of a ledger row: the same amount, for the same customer, the other way."""
+        back = {"id": self.moment.new_id(), "debit": booked.credit, "credit": booked.debit, "at": self.moment.now}
+        self._transfers.append(msgspec.structs.replace(booked, **back))
 
     def event(
         self,
@@ -222,6 +235,7 @@ class Draft:
             attempts=tuple(self._attempts.values()),
             receipts=tuple(self._receipts),
             transfers=tuple(self._transfers),
+            notes=tuple(self._notes),
             events=tuple(self._events),
         )
         check(change)

@@ -15,7 +15,7 @@ import msgspec
 from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.partial import Allowed, PartialRule, allowed_parts
 from recaudo.domain.rounding import RETENTION_ROUNDING, TAX_ROUNDING, Rounding
-from recaudo.domain.states import IN_PROGRESS, AttemptState, CollectionState, InvoiceState
+from recaudo.domain.states import IN_PROGRESS, AttemptState, CollectionState, InvoiceState, NoteState
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,6 +239,38 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     currency: str
     at: datetime
+    note_id: UUID | None = None  # the credit note that it belongs to
+
+
+class CreditNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A sum that the merchant takes off an invoice.
+
+    `applied_minor` of it lowered what was still owed, `credited_minor` was received and became the customer's credit.
+    What is left of `amount_minor` touched no money: it was withheld, or taken off before.
+    """
+
+    account_id: UUID
+    id: UUID
+    invoice_id: UUID
+    customer_id: UUID | None
+    number: str | None = None  # no other issued one of the account has it
+    state: NoteState
+    amount_minor: int
+    applied_minor: int
+    credited_minor: int
+    currency: str
+    reason: str
+    closed_reason: str | None = None  # why it was voided
+    metadata: dict[str, Any]
+    unbound_origin: bool = False  # whether it freed the invoice's origin_id, by leaving nothing of the invoice
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None  # when it was voided
+
+    @property
+    def lowered_minor(self) -> int:
+        """By how much it changed what the invoice is to collect."""
+        return self.applied_minor + self.credited_minor
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,11 @@ class AttemptState(StrEnum):
     DISPUTED = "disputed"
 
 
+class NoteState(StrEnum):
+    ISSUED = "issued"
+    VOID = "voided"
+
+
 class InvoiceCommand(StrEnum):
     REPLACE = "replace"  # change the invoice: cancel its collection, open the next generation
     WITHDRAW = "withdraw"  # the debt is taken back
@@ -42,6 +47,7 @@ class InvoiceCommand(StrEnum):
     START_ATTEMPT = "start_attempt"
     REGISTER = "register"  # money that the merchant received is booked on it
     RECEIVE = "receive"  # money arrived: never refused
+    CREDIT = "credit"  # a credit note lowers it
 
 
 class CollectionCommand(StrEnum):
@@ -75,6 +81,9 @@ class Refusal(StrEnum):
     COLLECTION_WITHOUT_CONTACT = "collection_without_contact"
     ATTEMPT_IN_PROGRESS = "attempt_in_progress"
     AMOUNT_NOT_ALLOWED = "amount_not_allowed"
+    NOTES_ABOVE_TOTAL = "notes_above_total"
+    NOTE_VOID = "note_void"
+    CREDIT_USED = "credit_used"
 
 
 class RefusedError(Exception):
@@ -113,6 +122,10 @@ INVOICE_COMMANDS: Final[Mapping[tuple[InvoiceState, InvoiceCommand], Refusal | N
     (_I.PAID, InvoiceCommand.RECEIVE): None,
     (_I.VOID, InvoiceCommand.RECEIVE): None,
     (_I.UNCOLLECTIBLE, InvoiceCommand.RECEIVE): None,
+    (_I.OPEN, InvoiceCommand.CREDIT): None,
+    (_I.PAID, InvoiceCommand.CREDIT): None,
+    (_I.VOID, InvoiceCommand.CREDIT): Refusal.INVOICE_VOID,
+    (_I.UNCOLLECTIBLE, InvoiceCommand.CREDIT): None,
 }
 
 COLLECTION_COMMANDS: Final[Mapping[tuple[CollectionState, CollectionCommand], Refusal | None]] = {

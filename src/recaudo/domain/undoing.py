@@ -86,7 +86,8 @@ def _ask_for(draft: Draft, amount_minor: int, paid_on: Iterable[UUID]) -> None:
     """Ask for so much more: by the collections that were paid, where they can, else by a new one due today."""
     if amount_minor <= 0:
         return
-    reopen(draft)
+    if draft.invoice.state in {InvoiceState.PAID, InvoiceState.UNCOLLECTIBLE} and draft.invoice.balance_minor > 0:
+        reopen(draft)
     left_minor = amount_minor
     for collection_id in paid_on:
         due_minor = draft.collection(collection_id).due_minor

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from recaudo.domain.changes import Books, Change
-from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt, Transfer
+from recaudo.domain.model import Attempt, Collection, CreditNote, Customer, Event, Invoice, Receipt, Transfer
 from recaudo.store import rows
 from recaudo.store.catalogue import mark_used
 from recaudo.store.credits import OWED, lock_credits
@@ -163,7 +163,8 @@ def _save_sql() -> str:
     {_events(6, 10, 11)},
     notices AS (INSERT INTO notice SELECT * FROM unnest($7::notice[])),
     remembered AS ({_IDEMPOTENCY.format(8)}),
-    customers AS ({_insert("customer", Customer, 9, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")})
+    customers AS ({_insert("customer", Customer, 9, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")}),
+    notes AS ({_insert("credit_note", CreditNote, 12, on_conflict=_overwrite("credit_note", CreditNote))})
     SELECT count(*) FROM invoices
     """  # noqa: S608 - our own names
 
@@ -233,8 +234,8 @@ async def save(
     """Write the change of an existing invoice.
 
     Raises StaleVersionError when the invoice is no longer at the version the decision saw, TakenError when a unique
-    key (an idempotency key, an origin, a gateway transaction) was taken in between. Either way nothing is written
-    once the caller's transaction ends.
+    key (an idempotency key, an origin, a gateway transaction, a credit note's number) was taken in between. Either way
+    nothing is written once the caller's transaction ends.
     """
     try:
         if uses is not None:
@@ -253,6 +254,7 @@ async def save(
             [rows.customer_row(customer)] if customer is not None else [],
             _real_instant(change, clock_shift),
             _told_of(change) if credits_minor is None else [None] * len(change.events),
+            [rows.note_row(row) for row in change.notes],
         )
     except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
         raise TakenError(str(error)) from error

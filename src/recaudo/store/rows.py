@@ -11,6 +11,7 @@ from recaudo.domain.changes import Change
 from recaudo.domain.model import (
     Attempt,
     Collection,
+    CreditNote,
     Customer,
     Event,
     Invoice,
@@ -20,7 +21,7 @@ from recaudo.domain.model import (
     Transfer,
 )
 from recaudo.domain.partial import PartialRule
-from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
+from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, NoteState
 from recaudo.store.database import RawJson
 
 Row = tuple[Any, ...]
@@ -84,6 +85,11 @@ def transfer_row(transfer: Transfer) -> Row:
     return msgspec.structs.astuple(transfer)
 
 
+def note_row(note: CreditNote) -> Row:
+    """A row of `credit_note`."""
+    return msgspec.structs.astuple(note)
+
+
 def customer_row(customer: Customer) -> Row:
     """A row of `customer`."""
     return msgspec.structs.astuple(customer)
@@ -144,6 +150,18 @@ def receipt_of(record: Record) -> Receipt:
     values = {name: record[name] for name in _RECEIPT_FIELDS}
     values["kind"] = ReceiptKind(values["kind"])
     return Receipt(**values)
+
+
+def transfer_of(record: Record) -> Transfer:
+    """The ledger row in a row."""
+    return Transfer(**{name: record[name] for name in Transfer.__struct_fields__})
+
+
+def note_of(record: Record) -> CreditNote:
+    """The credit note in a row."""
+    values = {name: record[name] for name in CreditNote.__struct_fields__}
+    values["state"] = NoteState(values["state"])
+    return CreditNote(**values)
 
 
 def customer_of(record: Record) -> Customer:

@@ -13,17 +13,16 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain import collecting
-from recaudo.domain.allocating import Debt, allocate, oldest_first
+from recaudo.domain.allocating import allocate, oldest_first
 from recaudo.domain.billing import AppliedDiscount, Bill, Terms, apply_discounts
 from recaudo.domain.changes import Change, Moment
 from recaudo.domain.closing import withdraw
 from recaudo.domain.collecting import Rest, Share
-from recaudo.domain.model import Account, Case, Collection, InvoiceKind, ReceiptKind, by_due_day
+from recaudo.domain.model import Account, Case, Collection, InvoiceKind, ReceiptKind
 from recaudo.domain.pricing import DiscountsTooLargeError
 from recaudo.domain.receiving import Arrival
 from recaudo.domain.rounding import TO_THE_CURRENCY, percent_minor
 from recaudo.domain.states import (
-    CollectionState,
     InvoiceCommand,
     InvoiceState,
     Refusal,
@@ -74,19 +73,13 @@ async def pay_invoice(
         amount_minor = balance_minor if money.amount_minor is None else money.amount_minor
         if amount_minor > balance_minor:
             raise RefusedError(Refusal.AMOUNT_ABOVE_BALANCE)
-        allocation = allocate(amount_minor, _debts_of(case))
+        allocation = allocate(amount_minor, collecting.debts_of(case))
         shares = [Share(s.id, s.amount_minor) for s in allocation.shares]
         # The rest is owed and no collection asks for it, because another dialect cancelled the one that did.
         arrival = money.spread(moment.new_id())
         return collecting.register(case, shares, arrival, moment, rest_minor=allocation.rest_minor)
 
     return await change_invoice(core, account, invoice_id, decide, respond, once=once)
-
-
-def _debts_of(case: Case) -> list[Debt]:
-    """What an invoice asks for, oldest due first, and after that what was given up."""
-    given_up = sorted((c for c in case.collections if c.state is CollectionState.UNCOLLECTIBLE), key=by_due_day)
-    return [Debt(c.id, c.due_on, c.due_minor) for c in (*case.live, *given_up)]
 
 
 async def pay_collection(
@@ -352,7 +345,7 @@ async def _pay_many(
 ) -> tuple[int, bytes]:
     moment = core.moment(account)
     found = await _lock_all(connection, account, command)
-    debts = [debt for case in found for debt in _debts_of(case)]
+    debts = [debt for case in found for debt in collecting.debts_of(case)]
     if command.invoice_ids is None:
         debts = list(oldest_first(debts))
     allocation = allocate(command.amount_minor, debts)

@@ -170,6 +170,8 @@ _EVENT_DATA: Mapping[str, Json] = {
     "collection": nullable(member(ref("Collection"), "The collection that the event is about, if it is about one.")),
     "attempt": nullable(member(ref("Attempt"), "The attempt, if it is about one.")),
     "excess_minor": _minor("Only in `collection.overpaid`: what became customer credit."),
+    "credit_note_id": member(UUID, "Only in `invoice.credited` and `invoice.credit_voided`: the credit note."),
+    "lowered_minor": _minor("Only there too: what the note took off the invoice, or gave back to it."),
     "endpoint": member(
         record(
             "Failing endpoint",

@@ -5,7 +5,7 @@ from alembic import op
 from recaudo.store.migrate import statements
 
 revision = "0007_allocations"
-down_revision = "0005_reversals"
+down_revision = "0006_credit_notes"
 
 
 def upgrade() -> None:
