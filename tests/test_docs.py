@@ -20,7 +20,16 @@ from recaudo.dialects.onepay.routes import Operations, routes
 from recaudo.dialects.onepay.webhooks import TYPES
 from recaudo.dialects.recaudo.openapi_errors import errors as own_errors
 from recaudo.dialects.recaudo.routes import Operations as OwnOperations, routes as own_routes
-from recaudo.dialects.treli import addresses, customers, prices, products, retentions, routes as treli_routes, rules
+from recaudo.dialects.treli import (
+    addresses,
+    credit_notes,
+    customers,
+    prices,
+    products,
+    retentions,
+    routes as treli_routes,
+    rules,
+)
 from recaudo.dialects.treli.errors import TABLE as TRELI_TABLE
 from recaudo.domain.events import EVENT_TYPES
 from recaudo.domain.model import Account
@@ -215,7 +224,15 @@ def test_every_operation_of_the_treli_dialect_is_documented():
 
 def test_every_field_of_a_treli_register_is_documented():
     page = read(REFERENCE / "treli.md")
-    tables = (customers.CUSTOMER, products.PRODUCT, products.TAX, prices.PRICE, retentions.RETENTION, rules.RULE)
+    tables = (
+        customers.CUSTOMER,
+        products.PRODUCT,
+        products.TAX,
+        prices.PRICE,
+        retentions.RETENTION,
+        rules.RULE,
+        credit_notes.fields(None),
+    )
     fields = {field.name for table in tables for field in table} | {f".{field.name}" for field in addresses.FIELDS}
     assert {name for name in fields if f"`{name}`" not in page} == set()
 

@@ -80,6 +80,7 @@ class Dialect(StrEnum):
     """Whose webhooks are meant."""
 
     ONEPAY = "onepay"
+    TRELI = "treli"
     RECAUDO = "recaudo"
 
 

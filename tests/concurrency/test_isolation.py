@@ -43,6 +43,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "updateGateway": {"position": 3},
     "startRefund": {"amount_minor": 100, "reason": "Un error"},
     "resolveSuspense": {"resolution": "Registrado en FV-1"},
+    "undoReceipt": {"reason": "Era de otro cliente"},
+    "putCertificate": {"number": "ICA-1"},
 }
 # Lists that are the same for everybody.
 SAME_FOR_ALL = {"listGatewayKinds"}
@@ -169,12 +171,22 @@ class Owner:
             "collection_id": [collection.json["id"]],
             "discount_id": [collection.json["discounts"][0]["id"]],
         }
+        note = {"invoice": self.treli_ids["invoice_id"][0], "amount": "1.00", "reason": "Devolución"}
+        self.treli_ids["credit_note_id"] = [await self.make(f"{treli}/credit_notes", note)]
         retention = {"kind": "reteica", "name": "ICA", "percentage": "0.966"}
         self.ids["retention_id"] = [await self.make(f"{registers}/retentions", retention)]
+        withheld = {**invoice, "invoice_number": "FV-2", "invoice_retentions": {"reteica": self.ids["retention_id"][0]}}
+        paid = await self.make(f"{treli}/invoices", withheld, once="another")
+        await self.make(f"{treli}/invoices/{paid}/pay", {"method": "cash"})
+        (receipt, *_) = (await self.client.get(f"{registers}/receipts")).json["data"]
+        (withholding,) = (await self.client.get(f"{registers}/withholdings")).json["data"]
+        self.ids["receipt_id"] = [receipt["id"]]
+        self.ids["withheld_invoice_id"] = [withholding["invoice_id"]]
+        self.ids["withheld_retention_id"] = [withholding["retention_id"]]
         self.ids["rule_id"] = [await self.make(f"{registers}/collection_rules", {"name": "Amable", "moments": []})]
 
-    async def make(self, path: str, body: dict[str, Any]) -> str:
-        made = await speaks_treli(self.client).post(path, body, once=ONCE)
+    async def make(self, path: str, body: dict[str, Any], *, once: str = ONCE) -> str:
+        made = await speaks_treli(self.client).post(path, body, once=once)
         assert made.status == 200, made.json
         return made.json["id"]
 
@@ -350,10 +362,13 @@ async def test_lists_never_show_rows_of_others_however_they_are_filtered(
         "email=compras@ejemplo.com",
         "identification=900123456",
         *(f"{name}={id_}" for name in ("start_after", "product_id") for id_ in ids),
+        *(f"{name}={id_}" for name in ("invoice", "customer") for id_ in ids),
         "kind=reteica",
         "open=true",
         "open=false",
         "limit=100",
+        "certified=false",
+        *(f"{name}={id_}" for name in ("invoice", "customer") for id_ in ids),
     ]
     lists = [
         (mount, route)

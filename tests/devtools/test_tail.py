@@ -218,6 +218,23 @@ async def test_our_own_dialect_is_signed_with_a_secret_that_is_made_and_shown(
         assert [(e["forward"]["status"], e["forward"]["error"]) for e in events] == [(204, None), (500, "HTTP 500")]
 
 
+async def test_treli_s_dialect_is_forwarded_as_its_endpoints_are_told(
+    world: World, client: Client, tmp_path: Path
+) -> None:
+    async with receiving() as program:
+        secret = "trl_whsec_EJEMPLO0000000000000000000000000"
+        asked = ("--forward", program.url, "--dialect", "treli", "--secret", secret, "--type", "collection.created")
+        async with tailing(world.base_url, client, tmp_path, *asked) as tail:
+            await tail.told("from now on")
+            await client.invoice()
+            await tail.lines(1)
+        (received,) = await program.wait_for(1)
+        moment, _, mine = received.headers["x-treli-signature"].partition(",v1=")
+        signed = moment.removeprefix("t=").encode() + b"." + received.body
+        assert mine == hmac.new(secret.encode(), signed, "sha256").hexdigest()
+        assert received.json["type"] == "collection.created"
+
+
 async def test_a_program_that_does_not_run_is_told_beside_the_event(
     world: World, client: Client, tmp_path: Path
 ) -> None:
@@ -318,8 +335,8 @@ async def test_an_address_that_is_no_recaudo_server_is_told(client: Client, tmp_
             assert f"{stranger.url} answered {status}" in ended.err
 
 
-def test_types_are_known_in_the_words_of_the_core_and_of_onepay() -> None:
-    asked = ["payment.approved", "collection.paid", "invoice.partially_paid", "attempt.failed"]
-    assert core_types(asked) == ["collection.paid", "invoice.part_received", "attempt.failed"]
+def test_types_are_known_in_the_words_of_the_core_and_of_its_dialects() -> None:
+    asked = ["payment.approved", "collection.paid", "invoice.partially_paid", "attempt.failed", "invoice.voided"]
+    assert core_types(asked) == ["collection.paid", "invoice.part_received", "attempt.failed", "invoice.withdrawn"]
     with pytest.raises(ToolError, match=r"charge\.paid: the dialect onepay lists it, but no event raises it"):
         core_types(["charge.paid"])

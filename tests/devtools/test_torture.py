@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from recaudo.devtools.invented import Inventor
 from recaudo.devtools.posing import DIALECTS, Poser
 from recaudo.devtools.torture import LARGE_BYTES, SERIES, Expected, Verdict, judge
+from recaudo.dialects.treli import ids as ids_of_treli
 from recaudo.domain.delivering import Try
 from recaudo.system import RandomIds, SystemClock
 from tests.commands import Ended, environment, recaudo
@@ -25,6 +27,7 @@ from tests.receiver import Received, receiving
 
 SECRET = "wh_tok_EJEMPLO0000000000000000000000000"
 OWN_SECRET = "whsec_" + base64.b64encode(b"c" * 32).decode()
+TRELI_SECRET = "trl_whsec_EJEMPLO0000000000000000000000000"
 FORGERIES = ["bad-signature", "other-body", "no-signature", "other-secret"]
 DUPLICATES = ["duplicate", "at-once", "retry"]
 NAMES = [step.name for step in SERIES]
@@ -47,6 +50,23 @@ def own(received: Received) -> bool:
     except WebhookVerificationError:
         return False
     return True
+
+
+def treli(received: Received) -> bool:
+    """As the published receiver does, with every v1."""
+    parts = [part.split("=", 1) for part in received.headers.get("x-treli-signature", "").split(",")]
+    moment = next((part[1] for part in parts if part[0] == "t"), "0")
+    mine = hmac.new(TRELI_SECRET.encode(), moment.encode() + b"." + received.body, hashlib.sha256).hexdigest()
+    return mine in [part[1] for part in parts if part[0] == "v1"] and abs(time.time() - int(moment)) < 300
+
+
+def treli_by_dictionary(received: Received) -> bool:
+    """One that knows of a single v1 and keeps the last: during a rotation that is the old secret's."""
+    named = [part.partition("=") for part in received.headers.get("x-treli-signature", "").split(",")]
+    parts = {name: value for name, _, value in named}
+    signed = parts.get("t", "").encode() + b"." + received.body
+    mine = hmac.new(TRELI_SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    return mine == parts.get("v1") and abs(time.time() - int(parts["t"])) < 300
 
 
 def plain(received: Received) -> bool:
@@ -94,9 +114,11 @@ def those(steps: dict[str, Any], verdict: str) -> list[str]:
         ("onepay", SECRET, standard, []),
         ("onepay", SECRET, plain, ["old"]),
         ("onepay", SECRET, lambda r: plain(r) and standard(r), []),
+        ("treli", TRELI_SECRET, treli, []),
+        ("treli", TRELI_SECRET, treli_by_dictionary, []),
         ("recaudo", OWN_SECRET, own, []),
     ],
-    ids=["standardwebhooks", "x-signature", "both", "our own"],
+    ids=["standardwebhooks", "x-signature", "both", "treli", "treli by dictionary", "our own"],
 )
 async def test_a_careful_receiver_passes(
     tmp_path: Path, dialect: str, secret: str, verify: Verify, warned: list[str]
@@ -123,10 +145,14 @@ async def test_what_is_sent_is_what_the_dialect_makes() -> None:
         assert paid.type == "invoice.paid"
         shown = json.loads(paid.body)
         told = shown["invoice"] if dialect.name == "onepay" else shown["data"]["invoice"]
-        assert told["id"] == str(invoice.id)
-        assert told["name"] == "Internet plan - Octubre"
+        is_treli = dialect.name == "treli"
+        assert told["id"] == (ids_of_treli.shown(ids_of_treli.COLLECTION, invoice.id) if is_treli else str(invoice.id))
+        assert (told["items"][0] if is_treli else told)["name"] == "Internet plan - Octubre"
         assert len(told) > 15, "a whole invoice"
-        assert dict(poser.delivery(paid).headers)["webhook-id"].startswith("evt_")
+        delivery = poser.delivery(paid)
+        known_by = shown["id"] if is_treli else dict(delivery.headers)["webhook-id"]
+        assert delivery.event_id == known_by
+        assert known_by.startswith("evt_")
 
 
 async def test_the_series_is_what_its_titles_say(tmp_path: Path) -> None:
@@ -168,8 +194,11 @@ async def test_a_receiver_that_takes_everything_fails_exactly_the_forgeries(tmp_
     assert "none is verified" in steps["which-signature"]["remark"]
 
 
-async def test_an_own_receiver_that_takes_everything_fails_the_old_one_too(tmp_path: Path) -> None:
-    _, steps, _ = await torture(tmp_path, lambda _: web.Response(status=200), "--dialect", "recaudo", secret=OWN_SECRET)
+@pytest.mark.parametrize(("dialect", "secret"), [("recaudo", OWN_SECRET), ("treli", TRELI_SECRET)])
+async def test_where_the_signature_says_the_time_who_takes_everything_fails_the_old_one_too(
+    tmp_path: Path, dialect: str, secret: str
+) -> None:
+    _, steps, _ = await torture(tmp_path, lambda _: web.Response(status=200), "--dialect", dialect, secret=secret)
     assert those(steps, "fail") == [*FORGERIES, "old"]
 
 

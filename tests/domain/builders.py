@@ -7,16 +7,30 @@ it, so the same steps give the same rows.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from recaudo.domain import attempting, closing, replacing
+from recaudo.domain import attempting, closing, crediting, replacing
 from recaudo.domain.answers import Answer, Fact, FactState, Reported, Unknown
 from recaudo.domain.attempting import Booked
+from recaudo.domain.billing import Bill, BilledItem, BilledRetention, Terms
 from recaudo.domain.changes import Books, Change, Moment
-from recaudo.domain.model import Attempt, Case, Collection, Event, Invoice, InvoiceKind, Receipt, ReceiptKind, Transfer
+from recaudo.domain.crediting import Issued, NewNote
+from recaudo.domain.model import (
+    Attempt,
+    Case,
+    Collection,
+    CreditNote,
+    Event,
+    Invoice,
+    InvoiceKind,
+    Receipt,
+    ReceiptKind,
+    Transfer,
+)
 from recaudo.domain.opening import Asking, open_invoice
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, Refusal, RefusedError
@@ -38,6 +52,11 @@ def counting_ids(first: int = 1000) -> Callable[[], UUID]:
         return UUID(int=number)
 
     return new_id
+
+
+def again(amount_minor: int) -> Terms:
+    """The terms of what is asked for again."""
+    return Terms(title="again", base_minor=amount_minor)
 
 
 def a_moment(now: datetime = NOON, *, new_id: Callable[[], UUID] | None = None) -> Moment:
@@ -65,6 +84,7 @@ class Life:
         self.attempts: dict[UUID, Attempt] = {}
         self.receipts: list[Receipt] = []
         self.transfers: list[Transfer] = []
+        self.notes: dict[UUID, CreditNote] = {}
         self.events: list[Event] = []
         self.opening = open_invoice(invoice, moment, expires_at=expires_at, plan=plan)
         assert self.opening.before is None
@@ -111,6 +131,25 @@ class Life:
 
     def settle_outside(self, reason: str = "PAID_FROM_PROVIDER") -> Change:
         return self.keep(closing.settle_outside(self.case(), self.moment, reason=reason))
+
+    def credit(self, amount_minor: int | None = None, **fields: Any) -> Change:
+        """A credit note, over all that is left unless an amount is said."""
+        asked = NewNote(amount_minor=amount_minor, reason="Descuento", **fields)
+        return self.keep(crediting.issue(self.case(), asked, list(self.notes.values()), self.moment))
+
+    def uncredit(self, note: CreditNote, *, credit_minor: int | None = None, reason: str | None = None) -> Change:
+        """Void a note; unless it is said, the customer has the credit that the ledger tells of."""
+        issued = self.issued(note, credit_minor=credit_minor)
+        return self.keep(crediting.void(self.case(), issued, self.moment, reason=reason, terms=again))
+
+    def issued(self, note: CreditNote, *, credit_minor: int | None = None) -> Issued:
+        owed_minor = -self.books().get(Books.CREDIT, 0)
+        return Issued(
+            note=self.notes[note.id],
+            notes=list(self.notes.values()),
+            booked=[t for t in self.transfers if t.note_id == note.id],
+            credit_minor=owed_minor if credit_minor is None else credit_minor,
+        )
 
     def cancel(self, collection: Collection | None = None) -> Change:
         about = (collection or self.current).id
@@ -195,6 +234,7 @@ class Life:
         self.attempts.update({a.id: a for a in change.attempts})
         self.receipts += change.receipts
         self.transfers += change.transfers
+        self.notes.update({n.id: n for n in change.notes})
         self.events += change.events
         transactions = [(r.gateway, r.gateway_tx_id, r.kind) for r in self.receipts]
         assert len(set(transactions)) == len(transactions), "a transaction is booked once"
@@ -202,7 +242,7 @@ class Life:
     def _check_rows(self, change: Change) -> None:
         """What the database would refuse, and what every row must say."""
         written = (*change.receipts, *change.transfers)
-        changed = (*change.collections, *change.attempts)
+        changed = (*change.collections, *change.attempts, *change.notes)
         ids = [row.id for row in (*self.receipts, *self.transfers, *self.events, *written, *change.events)]
         assert None not in ids
         assert len(set(ids)) == len(ids)
@@ -249,6 +289,15 @@ def an_invoice(
         | fields
     )
     return Life(invoice, moment, expires_at=expires_at, plan=plan)
+
+
+def withheld_bill(total: int, withheld: int) -> Bill:
+    """A bill whose payer withholds a part of it."""
+    item = BilledItem(id=UUID(int=5), name="x", unit_price_minor=total, subtotal_minor=total)
+    retention = BilledRetention(
+        id=UUID(int=6), kind="retefte", percentage=Decimal(4), base_minor=total, amount_minor=withheld
+    )
+    return Bill(items=(item,), subtotal_minor=total, total_minor=total, retentions=(retention,))
 
 
 def a_request(amount: int | None = 100, *, expires_at: datetime | None = None, **fields: Any) -> Life:

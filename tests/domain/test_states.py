@@ -8,11 +8,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from recaudo.domain import attempting, closing, collecting, replacing
+from recaudo.domain import attempting, closing, collecting, crediting, replacing
 from recaudo.domain.answers import FactState, Reported
 from recaudo.domain.billing import Terms
 from recaudo.domain.changes import Change
 from recaudo.domain.collecting import Share
+from recaudo.domain.crediting import NewNote
 from recaudo.domain.model import Case, ReceiptKind
 from recaudo.domain.receiving import Arrival
 from recaudo.domain.states import (
@@ -99,6 +100,7 @@ DECIDE_INVOICE: Mapping[InvoiceCommand, Callable[[Case], Change]] = {
     ),
     InvoiceCommand.REGISTER: pay_outside,
     InvoiceCommand.RECEIVE: lambda case: receive(case, case.invoice.collection_id),
+    InvoiceCommand.CREDIT: lambda case: crediting.issue(case, NewNote(amount_minor=7, reason="r"), [], a_moment()),
 }
 
 DONE_INVOICE: Mapping[InvoiceCommand, Callable[[Change], bool]] = {
@@ -108,6 +110,7 @@ DONE_INVOICE: Mapping[InvoiceCommand, Callable[[Change], bool]] = {
     InvoiceCommand.START_ATTEMPT: lambda change: len(change.attempts) == 1,
     InvoiceCommand.REGISTER: lambda change: [r.kind for r in change.receipts] == [ReceiptKind.OUTSIDE],
     InvoiceCommand.RECEIVE: lambda change: [r.amount_minor for r in change.receipts] == [60],
+    InvoiceCommand.CREDIT: lambda change: [n.amount_minor for n in change.notes] == [7],
 }
 
 

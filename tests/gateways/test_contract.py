@@ -304,7 +304,9 @@ async def _refund(till: Till, receipt_id: object, amount_minor: int | None) -> s
     )
     await till.advance(5)
     await till.run(0.1)
-    row = await till.row("SELECT state, failure_code FROM refund WHERE account_id = $1 ORDER BY id DESC LIMIT 1", till.account.id)
+    row = await till.row(
+        "SELECT state, failure_code FROM refund WHERE account_id = $1 ORDER BY id DESC LIMIT 1", till.account.id
+    )
     assert row["failure_code"] is None or row["state"] == "failed", row["failure_code"]
     return row["state"] if row["state"] != "failed" else f"failed: {row['failure_code']}"
 

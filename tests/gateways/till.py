@@ -152,13 +152,13 @@ class Till:
         assert found is not None
         return found
 
-    async def row(self, query: str, *values: object) -> Mapping[str, Any]:
+    async def row(self, query: str, *values: object) -> Any:
         async with self.core.database.connection() as connection:
             found = await connection.fetchrow(query, *values)
         assert found is not None
         return found
 
-    async def rows(self, query: str, *values: object) -> list[Mapping[str, Any]]:
+    async def rows(self, query: str, *values: object) -> list[Any]:
         async with self.core.database.connection() as connection:
             return list(await connection.fetch(query, *values))
 

@@ -6,15 +6,17 @@ from datetime import timedelta
 
 from hypothesis import given, settings, strategies as st
 
-from recaudo.domain import closing, collecting
+from recaudo.domain import closing, collecting, crediting
 from recaudo.domain.billing import Terms
 from recaudo.domain.changes import Books, Change
 from recaudo.domain.collecting import Rest, Share
+from recaudo.domain.crediting import NewNote
 from recaudo.domain.model import Collection, ReceiptKind
 from recaudo.domain.opening import Asking
 from recaudo.domain.receiving import Arrival
-from recaudo.domain.states import CollectionState, InvoiceState, RefusedError
-from tests.domain.builders import NOON, Life, an_invoice
+from recaudo.domain.states import CollectionState, InvoiceState, NoteState, Refusal, RefusedError
+from recaudo.domain.undoing import undo
+from tests.domain.builders import NOON, Life, again, an_invoice, books_of, withheld_bill
 
 SETTLED = {InvoiceState.PAID, InvoiceState.VOID}
 
@@ -36,6 +38,29 @@ def total(life: Life, collection: Collection, number: int) -> Change:
     return collecting.change_total(life.case(about=collection.id), collection.id, number * 7, terms, life.moment)
 
 
+def undo_one(life: Life, _collection: Collection, number: int) -> Change:
+    """Give back one of the sums that were registered and still stand."""
+    reversed_ids = {r.reverses for r in life.receipts}
+    registered = [r for r in life.receipts if r.kind is ReceiptKind.OUTSIDE and r.id not in reversed_ids]
+    if not registered:
+        raise RefusedError(Refusal.AMOUNT_NOT_ALLOWED)
+    receipt = registered[number % len(registered)]
+    return undo(life.case(about=receipt.collection_id), [receipt], life.moment, reason="r")
+
+
+def credit(life: Life, _: Collection, number: int) -> Change:
+    asked = NewNote(amount_minor=None if number == 10 else number * 6, reason="r")
+    return crediting.issue(life.case(), asked, list(life.notes.values()), life.moment)
+
+
+def uncredit(life: Life, _: Collection, number: int) -> Change:
+    """Void one of the notes, which may be void already."""
+    if not life.notes:
+        raise RefusedError(Refusal.NOTE_VOID)
+    note = list(life.notes.values())[number % len(life.notes)]
+    return crediting.void(life.case(), life.issued(note), life.moment, reason=None, terms=again)
+
+
 ACTS: dict[str, Callable[[Life, Collection, int], Change]] = {
     "register": lambda life, c, n: collecting.register(
         life.case(about=c.id), [Share(c.id, n * 5)], outside, life.moment
@@ -47,6 +72,9 @@ ACTS: dict[str, Callable[[Life, Collection, int], Change]] = {
     "void": lambda life, c, _: collecting.void_collection(life.case(about=c.id), c.id, life.moment, reason="r"),
     "give up": lambda life, c, _: collecting.give_up(life.case(about=c.id), c.id, life.moment),
     "total": total,
+    "undo": undo_one,
+    "credit": credit,
+    "uncredit": uncredit,
     "withdraw": lambda life, c, _: closing.withdraw(life.case(about=c.id), life.moment, reason="r"),
 }
 
@@ -54,10 +82,10 @@ acts = st.tuples(st.sampled_from([*ACTS, "gateway"]), st.integers(0, 9), st.inte
 
 
 @settings(max_examples=300)
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.lists(acts, max_size=12))
-def test_money_and_books_stay_whole(amounts: list[int], steps: list[tuple[str, int, int]]) -> None:
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 9), st.lists(acts, max_size=12))
+def test_money_and_books_stay_whole(amounts: list[int], withheld: int, steps: list[tuple[str, int, int]]) -> None:
     plan = [Asking(amount_minor=a, due_on=NOON.date() + timedelta(days=i)) for i, a in enumerate(amounts)]
-    life = an_invoice(sum(amounts), plan=plan)
+    life = an_invoice(sum(amounts), plan=plan, bill=withheld_bill(sum(amounts) + withheld, withheld))
     check(life)
     for name, which, number in steps:
         collection = list(life.collections.values())[which % len(life.collections)]
@@ -83,6 +111,10 @@ def check(life: Life) -> None:
     assert books[Books.RECEIVABLE] == owed
     assert books["gateway:sandbox"] + books[Books.OUTSIDE] == arrived, "every peso that arrived lies somewhere"
     assert invoice.received_minor - books[Books.CREDIT] == arrived, "applied, or the customer's credit"
+    assert invoice.bill is not None
+    withheld = 0 if invoice.state is InvoiceState.VOID else invoice.bill.retentions_minor
+    assert books[Books.withheld("retefte")] == withheld, "of nothing nothing is withheld"
+    check_notes(life)
     assert (invoice.state is InvoiceState.PAID) == (owed == 0 and invoice.state is not InvoiceState.VOID)
     collections = list(life.collections.values())
     assert sum(c.received_minor for c in collections) == arrived
@@ -94,3 +126,15 @@ def check(life: Life) -> None:
         assert sum(c.due_minor for c in asked) == invoice.balance_minor, "together they ask for what is owed"
     shown = life.collections[invoice.collection_id]
     assert not live or shown is min(live, key=lambda c: (c.due_on, c.ordinal, c.id)), "the one that is due first"
+
+
+def check_notes(life: Life) -> None:
+    """Together they never exceed the total, and the ledger tells of each exactly what it says."""
+    bill = life.invoice.bill
+    assert bill is not None
+    issued = [note for note in life.notes.values() if note.state is NoteState.ISSUED]
+    assert sum(note.amount_minor for note in issued) <= bill.total_minor
+    for note in life.notes.values():
+        books = books_of([t for t in life.transfers if t.note_id == note.id])
+        took = (note.lowered_minor, -note.applied_minor, -note.credited_minor) if note in issued else (0, 0, 0)
+        assert tuple(books.get(book, 0) for book in (Books.BILLED, Books.RECEIVABLE, Books.CREDIT)) == took

@@ -9,18 +9,22 @@ from uuid import UUID
 
 import pytest
 
-from recaudo.domain.model import Account, InvoiceKind
+from recaudo.domain.billing import Terms
+from recaudo.domain.crediting import NewNote
+from recaudo.domain.model import Account, CreditNote, InvoiceKind
 from recaudo.domain.partial import PartialRule
 from recaudo.store.database import Connection
 from recaudo.store.doctor import CHECKS, FINDINGS_MAX, Finding, _run, examine
-from recaudo.usecases import attempts, invoices, refunds, webhooks
+from recaudo.usecases import attempts, crediting, invoices, refunds, webhooks
 from recaudo.usecases.attempts import StartAttempt
 from recaudo.usecases.core import Core
+from recaudo.usecases.crediting import Voiding
 from recaudo.usecases.invoices import Withdrawal
 from recaudo.usecases.refunds import RefundCommand
 from recaudo.usecases.webhooks import NewEndpoint
 from tests.commands import environment, recaudo
 from tests.databases import bill, core_on, create, new_account, own_database
+from tests.domain.builders import withheld_bill
 
 PARTS = PartialRule(min_minor=1_000_000)
 
@@ -55,7 +59,7 @@ async def some_of_everything(core: Core, account: Account) -> None:
     await pay(core, account, await opened(core, account, kind=InvoiceKind.REQUEST, amount_minor=None))
 
     await give_back(core, account, await opened(core, account))
-
+    await credited(core, account)
     replaced = await opened(core, account)
     await pay(core, account, replaced, outcome="settle_after_replacement")
     await replace(core, account, replaced)
@@ -71,6 +75,30 @@ async def some_of_everything(core: Core, account: Account) -> None:
             lambda _: (204, b""),
             once=None,
         )
+
+
+async def credited(core: Core, account: Account) -> None:
+    """A note on what is owed and one on what was paid, one that left nothing, and one that was voided."""
+    await credit(core, account, await opened(core, account, bill=withheld_bill(5_100_000, 100_000)), 1_000_000)
+    paid = await opened(core, account)
+    await pay(core, account, paid)
+    await credit(core, account, paid, 2_000_000)
+    await credit(core, account, await opened(core, account, bill=withheld_bill(5_100_000, 100_000)), None)
+    note = await credit(core, account, await opened(core, account), 1_000_000)
+    command = Voiding(note=note, terms=lambda _, amount_minor: Terms(base_minor=amount_minor))
+    await crediting.void(core, account, command, lambda _: (200, b""), once=None)
+
+
+async def credit(core: Core, account: Account, invoice_id: UUID, amount_minor: int | None) -> CreditNote:
+    asked = NewNote(amount_minor=amount_minor, reason="Descuento")
+    made: list[CreditNote] = []
+
+    def respond(note: CreditNote) -> tuple[int, bytes]:
+        made.append(note)
+        return 200, b""
+
+    await crediting.issue(core, account, invoice_id, asked, respond, once=None)
+    return made[-1]
 
 
 async def opened(core: Core, account: Account, **fields: Any) -> UUID:
@@ -139,6 +167,30 @@ DAMAGE = {
     ),
     "a bill that is gone": ("invoice-receivable", "DELETE FROM transfer WHERE credit = 'billed'"),
     "a paid invoice that is open": ("invoice-state", "UPDATE invoice SET state = 'open' WHERE state = 'paid'"),
+    "a tax that is withheld of nothing": (
+        "invoice-withheld",
+        "UPDATE invoice SET state = 'void' WHERE bill IS NOT NULL AND state = 'open'",
+    ),
+    "a tax that is withheld in no book": ("invoice-withheld", "DELETE FROM transfer WHERE debit LIKE 'withheld:%'"),
+    "a credit note that says less than it took off": (
+        "note-booked",
+        "UPDATE credit_note SET applied_minor = applied_minor - 1 WHERE applied_minor > 0",
+    ),
+    "a credit note that credited less than it says": (
+        "note-booked",
+        "UPDATE transfer SET amount_minor = amount_minor - 1 WHERE note_id IS NOT NULL AND credit = 'credit'",
+    ),
+    "a credit note in no book": ("note-booked", "DELETE FROM transfer WHERE note_id IS NOT NULL"),
+    "a credit note that is gone": ("note-booked", "DELETE FROM credit_note"),
+    "a credit note of another invoice": ("note-booked", "UPDATE transfer SET note_id = id WHERE note_id IS NOT NULL"),
+    "a credit note that was voided in no book": (
+        "note-booked",
+        "UPDATE credit_note SET state = 'voided', closed_at = now() WHERE state = 'issued'",
+    ),
+    "a credit note over more than the total": (
+        "note-total",
+        "UPDATE credit_note SET amount_minor = amount_minor * 10 WHERE state = 'issued'",
+    ),
     "a receipt in no book": ("receipt-booked", "DELETE FROM transfer WHERE receipt_id IS NOT NULL"),
     "a receipt in the wrong book": (
         "receipt-booked",
@@ -157,6 +209,17 @@ DAMAGE = {
         """,
     ),
     "a refund that nobody asks about": ("due-work", "UPDATE refund SET state = 'unknown', ask_at = now()"),
+    "half a sum that was undone": (
+        "receipt-allocation",
+        """
+        INSERT INTO receipt (account_id, id, invoice_id, kind, amount_minor, currency, gateway, gateway_tx_id, number,
+                             at, reverses, allocation_id)
+        SELECT account_id, gen_random_uuid(), invoice_id, k.kind, k.sign * amount_minor, currency, gateway,
+               gen_random_uuid()::text, gen_random_uuid()::text, at, CASE k.kind WHEN 'refund' THEN id END, account_id
+        FROM receipt, (VALUES ('outside', 1), ('outside', 1), ('refund', -1)) k (kind, sign)
+        WHERE receipt.kind = 'outside'
+        """,
+    ),
     "money off a collection": (
         "collection-received",
         "UPDATE collection SET received_minor = received_minor - 1 WHERE received_minor > 0",

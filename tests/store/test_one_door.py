@@ -51,6 +51,8 @@ EXCEPTIONS = {
     "store/gateways.py": {"gateway": None, "reconciliation": set(), "gateway_notice": set()},
     # What gateways sent, kept before it is believed, and what must not be booked at all.
     "store/gateway_notices.py": {"gateway_notice": None, "suspense": None},
+    # What a payer sends as proof of what it withheld changes no invoice.
+    "store/withholdings.py": {"withholding": {"certificate_number", "certificate_url", "certified_at"}},
     # A document is written before its invoice, and nothing but a link leads to it.
     "store/documents.py": {"document": None},
     # Where the feed's positions go on after a move to another server: set once, before anything is served.
@@ -171,6 +173,7 @@ INDEXES_ACROSS_TENANTS = {
     "collection_by_id": "a payer's link holds an id that cannot be guessed, and no tenant",
     "collection_due": "one worker serves all tenants",
     "attempt_due": "one worker serves all tenants",
+    "document_due": "one worker serves all tenants",
     "document_by_token": "a payer's link holds a token that cannot be guessed, and no tenant",
     "replay_due": "one worker serves all tenants",
     "refund_due": "one worker serves all tenants",

@@ -25,6 +25,7 @@ from tests.world import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "receive-webhooks.md"
+TRELI = ROOT / "tests" / "fixtures" / "treli"
 VECTORS = sorted((ROOT / "tests" / "fixtures" / "onepay").glob("webhook-*.vector.json"))
 
 SAMPLE = re.compile(r"^```(?:js|php|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -74,7 +75,8 @@ def samples(tmp_path: Path) -> Path:
         assert found is not None, text
         (tmp_path / found[1]).write_text(text, encoding="utf-8")
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"verify.mjs", "server.mjs", "verify.php", "hooks.php", "receiver.py"}
+    ours = {"verify.mjs", "server.mjs", "verify.php", "hooks.php", "receiver.py"}
+    assert names == ours | {"verify_treli.mjs", "verify_treli.php", "verify_treli.py"}
     return tmp_path
 
 
@@ -130,6 +132,61 @@ def test_a_sample_takes_the_published_vectors_and_nothing_else(samples: Path, ve
     assert {name: verdict for (name, _, _), verdict in zip(asked, verdicts, strict=True)} == {
         name: right for name, right, _ in asked
     }
+
+
+def treli_cases(vector: Vector) -> Iterator[tuple[str, bool, dict[str, Any]]]:
+    """The same of a sample for the dialect treli."""
+    body, header = vector["body"].encode(), vector["expected_headers"]["x-treli-signature"]
+    secret, now = vector["secret"], vector["timestamp"]
+    mine = header.partition("v1=")[2]
+    other = "0" * 64
+
+    def case(text: str | None = header, **changes: Any) -> dict[str, Any]:
+        headers = {} if text is None else {"x-treli-signature": text}
+        made = {"body": body, "headers": headers, "secrets": [secret], "now": now, **changes}
+        return made | {"body": base64.b64encode(made["body"]).decode()}
+
+    yield "as published", True, case()
+    yield "near the limit", True, case(now=now + 299)
+    yield "rotating, ours the old one", True, case(f"t={now},v1={other},v1={mine}")
+    yield "rotating, ours the new one", True, case(f"t={now},v1={mine},v1={other}")
+    yield "with spaces", True, case(f"t={now}, v1={other}, v1={mine}")
+    yield "another version", True, case(f"t={now},v2=x,v1={mine}")
+    yield "two secrets", True, case(secrets=["trl_whsec_new", secret])
+    yield "changed body", False, case(body=body + b"\n")
+    yield "other secret", False, case(secrets=["trl_whsec_other"])
+    yield "no secrets", False, case(secrets=[])
+    yield "other time", False, case(f"t={now + 1},v1={mine}")
+    yield "too old", False, case(now=now + 301)
+    yield "from the future", False, case(now=now - 301)
+    yield "no time", False, case(f"v1={mine}")
+    yield "no number as time", False, case(f"t=now,v1={mine}")
+    yield "a huge time", False, case(f"t={'9' * 5000},v1={mine}")
+    yield "wrong signatures", False, case(f"t={now},v1={other},v1={other}")
+    yield "none", False, case(f"t={now}")
+    yield "empty ones", False, case(f"t={now},v1=,v1")
+    yield "of another version", False, case(f"t={now},v2={mine}")
+    yield "nonsense", False, case("señal , v1 = =")
+    yield "cut", False, case(header[:-4])
+    yield "no header", False, case(None)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["webhook-minimal", "webhook-collection-paid"])
+def test_a_sample_for_treli_takes_its_vectors_and_nothing_else(samples: Path, name: str, language: str) -> None:
+    command, file, program = LANGUAGES[language]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"no {language} on this machine")
+    for plain in ("verify.mjs", "verify.php", "from receiver"):
+        program = program.replace(plain, plain.replace("verify", "verify_treli").replace("receiver", "verify_treli"))
+    (samples / file).write_text(program, encoding="utf-8")
+    asked = list(treli_cases(json.loads((TRELI / f"{name}.vector.json").read_text(encoding="utf-8"))))
+    ran = subprocess.run(
+        command, cwd=samples, input=json.dumps([c for *_, c in asked]), capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    verdicts = {name: verdict for (name, _, _), verdict in zip(asked, json.loads(ran.stdout), strict=True)}
+    assert verdicts == {name: right for name, right, _ in asked}
 
 
 def test_the_vectors_are_those_of_our_own_signatures(vector: Vector) -> None:

@@ -9,12 +9,14 @@ from uuid import UUID
 import msgspec
 
 from recaudo.dialects.onepay.webhooks import OnePayWebhooks
+from recaudo.dialects.recaudo.render import event_name
 from recaudo.dialects.recaudo.webhooks import SECRET_PREFIX, OwnWebhooks
+from recaudo.dialects.treli.webhooks import TreliWebhooks
 from recaudo.domain.delivering import Endpoint, Try
 from recaudo.usecases.ports import Clock, Headers, Message, WebhookDialect
 from recaudo.worker.sender import Sender
 
-_ALL: Sequence[WebhookDialect] = (OnePayWebhooks(), OwnWebhooks())
+_ALL: Sequence[WebhookDialect] = (OnePayWebhooks(), TreliWebhooks(), OwnWebhooks())
 DIALECTS: Mapping[str, WebhookDialect] = {it.name: it for it in _ALL}
 AT_ONCE_MAX = 8
 _NOBODY = UUID(int=0)
@@ -25,10 +27,11 @@ class ToolError(Exception):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One request: everything but where it goes."""
+    """One request: everything but where it goes. `event_id` is what the receiver reads, in a header or the body."""
 
     headers: Headers
     body: bytes
+    event_id: str
 
 
 def open_sender() -> Sender:
@@ -79,7 +82,8 @@ class Poser:
         """A try of `age_s` seconds ago, signed with the endpoint's secret, or with others, newest first."""
         tried_s = int(self.clock.now().timestamp()) - age_s
         signing = (self.secret,) if secrets is None else secrets
-        return Delivery(self.dialect.headers(message, self._endpoint, signing, tried_s), message.body)
+        headers = self.dialect.headers(message, self._endpoint, signing, tried_s)
+        return Delivery(headers, message.body, event_name(message.event_id))
 
     async def post(self, sender: Sender, delivery: Delivery) -> Try:
         """Send it now."""

@@ -32,6 +32,7 @@ _COLOURS = {
     "unknown": "yellow",
     "disputed": "red",
     "refunded": "yellow",
+    "reopened": "yellow",
     "expired": "yellow",
     "part_expired": "yellow",
     "cancelled": "magenta",
@@ -40,7 +41,7 @@ _COLOURS = {
 
 
 class Tail(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for. `types` may be in the core's words or in OnePay's."""
+    """What is asked for. `types` may be in the core's words or in those of a dialect."""
 
     url: str
     key: str | None
@@ -123,7 +124,7 @@ def introduce(poser: Poser, messages: Console) -> None:
 
 
 def core_types(types: Sequence[str]) -> Sequence[str]:
-    """The feed's words for what was asked for in them or in OnePay's. Raises ToolError."""
+    """The feed's words for what was asked for in them or in those of a dialect. Raises ToolError."""
     return list(dict.fromkeys(_core_type(it) for it in types))
 
 

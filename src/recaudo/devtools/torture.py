@@ -28,6 +28,8 @@ LARGE_BYTES = 100_000
 
 PLAIN = frozenset({"x-signature", "signature"})
 STANDARD = frozenset({"webhook-signature"})
+TRELI = frozenset({"x-treli-signature"})
+SIGNATURES = PLAIN | STANDARD | TRELI
 
 
 class Expected(StrEnum):
@@ -152,20 +154,20 @@ def _one_of_two(scene: Scene) -> Rounds:
 
 
 def _bad_signature(scene: Scene) -> Rounds:
-    return [[_spoilt(scene.poser.delivery(scene.paid()), PLAIN | STANDARD)]]
+    return [[_spoilt(scene.poser.delivery(scene.paid()), SIGNATURES)]]
 
 
 def _other_body(scene: Scene) -> Rounds:
     delivery = scene.poser.delivery(scene.paid())
-    forged = delivery.body.replace(b"0000000000", b"1111111111")
-    assert forged != delivery.body, "the invented invoice has a reference"
-    return [[Delivery(delivery.headers, forged)]]
+    forged = delivery.body.replace(b"50000", b"90000")
+    assert forged != delivery.body, "the invented invoice has an amount"
+    return [[msgspec.structs.replace(delivery, body=forged)]]
 
 
 def _no_signature(scene: Scene) -> Rounds:
     delivery = scene.poser.delivery(scene.paid())
-    kept = [(name, value) for name, value in delivery.headers if name not in PLAIN | STANDARD]
-    return [[Delivery(kept, delivery.body)]]
+    kept = [(name, value) for name, value in delivery.headers if name not in SIGNATURES]
+    return [[msgspec.structs.replace(delivery, headers=kept)]]
 
 
 def _other_secret(scene: Scene) -> Rounds:
@@ -180,14 +182,20 @@ def _old(scene: Scene) -> Rounds:
 def _spoilt(delivery: Delivery, names: frozenset[str]) -> Delivery:
     """The same with well-formed but wrong signatures in some headers."""
     digest = hmac.digest(b"nobody's secret", delivery.body, hashlib.sha256)
-    wrong = {**dict.fromkeys(PLAIN, digest.hex()), **dict.fromkeys(STANDARD, "v1," + base64.b64encode(digest).decode())}
-    headers = [(name, wrong[name] if name in names else value) for name, value in delivery.headers]
-    return Delivery(headers, delivery.body)
+    standard = "v1," + base64.b64encode(digest).decode()
+
+    def wrong(name: str, value: str) -> str:
+        if name in TRELI:
+            return f"{value.partition(',')[0]},v1={digest.hex()}"
+        return standard if name in STANDARD else digest.hex()
+
+    headers = [(name, wrong(name, value) if name in names else value) for name, value in delivery.headers]
+    return msgspec.structs.replace(delivery, headers=headers)
 
 
 _ONCE_ONLY = (
-    "Duplicates are normal. Keep the webhook-id of what you have done, unique in your database; answer 2xx to one that "
-    "you know, and do nothing."
+    "Duplicates are normal. Keep the webhook-id of what you have done (in the dialect treli the body's id), unique in "
+    "your database; answer 2xx to one that you know, and do nothing."
 )
 _RAW = "Verify the raw bytes of the body as they came, before anything parses, decodes or re-serialises them."
 _FORGED = "Anybody can send this. Compare the signature before anything else, and answer 401 when it is wrong."
@@ -256,7 +264,8 @@ SERIES: Sequence[Step] = (
         name="rotation",
         title="Two signatures: the secret is being rotated",
         expected=Expected.TAKEN,
-        advice="webhook-signature holds several signatures with spaces between them: one that fits is enough.",
+        advice="webhook-signature holds several signatures with spaces between them, x-treli-signature several v1: one "
+        "that fits is enough.",
         make=_rotation,
     ),
     Step(
@@ -290,7 +299,8 @@ SERIES: Sequence[Step] = (
         name="old",
         title=f"Signed well, {OLD_S // 60} minutes ago",
         expected=Expected.REFUSED,
-        advice="Refuse a webhook-timestamp that is more than 5 minutes away, or who listened once can repeat it.",
+        advice="Refuse a webhook-timestamp (in x-treli-signature t) that is more than 5 minutes away, or who listened "
+        "once can repeat it.",
         make=_old,
     ),
 )
@@ -386,5 +396,5 @@ def _reading(tries: Sequence[Try]) -> str:
 
 
 def _repeated(rounds: Rounds) -> Sequence[str]:
-    ids = [dict(d.headers)["webhook-id"] for r in rounds for d in r]
+    ids = [d.event_id for r in rounds for d in r]
     return [it for it in ids if ids.count(it) > 1]

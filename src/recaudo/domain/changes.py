@@ -17,6 +17,7 @@ from recaudo.domain.model import (
     Attempt,
     Case,
     Collection,
+    CreditNote,
     Customer,
     Event,
     Invoice,
@@ -26,6 +27,7 @@ from recaudo.domain.model import (
     Refund,
     Transfer,
     by_due_day,
+    standing,
 )
 from recaudo.domain.states import CollectionState, InvoiceState
 
@@ -62,6 +64,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     receipts: tuple[Receipt, ...] = ()
     refunds: tuple[Refund, ...] = ()
     transfers: tuple[Transfer, ...] = ()
+    notes: tuple[CreditNote, ...] = ()
     events: tuple[Event, ...] = ()
 
     @property
@@ -111,6 +114,7 @@ class Draft:
         self._receipts: list[Receipt] = []
         self._refunds: dict[UUID, Refund] = {}
         self._transfers: list[Transfer] = []
+        self._notes: list[CreditNote] = []
         self._events: list[Event] = []
 
     @classmethod
@@ -131,7 +135,7 @@ class Draft:
         return Case(
             invoice=self.invoice,
             collections=tuple(self._collections.values()),
-            receipts=(*(known.receipts if known else ()), *self._receipts),
+            receipts=standing((*(known.receipts if known else ()), *self._receipts)),
             customer=self._customer,
         )
 
@@ -159,6 +163,9 @@ class Draft:
     def add_refund(self, refund: Refund) -> None:
         self._refunds[refund.id] = refund
 
+    def add_note(self, note: CreditNote) -> None:
+        self._notes.append(note)
+
     def transfer(
         self,
         debit: str,
@@ -167,6 +174,7 @@ class Draft:
         *,
         collection_id: UUID | None = None,
         receipt_id: UUID | None = None,
+        note_id: UUID | None = None,
     ) -> None:
         """Book one ledger row; an amount of zero books nothing."""
         assert amount_minor >= 0, "a ledger row never moves a negative amount"
@@ -185,8 +193,14 @@ class Draft:
                 amount_minor=amount_minor,
                 currency=self.invoice.currency,
                 at=self.moment.now,
+                note_id=note_id,
             )
         )
+
+    def transfer_back(self, booked: Transfer) -> None:
+        """Book the opposite of a ledger row: the same amount, for the same customer, the other way."""
+        back = {"id": self.moment.new_id(), "debit": booked.credit, "credit": booked.debit, "at": self.moment.now}
+        self._transfers.append(msgspec.structs.replace(booked, **back))
 
     def event(
         self,
@@ -229,6 +243,7 @@ class Draft:
             receipts=tuple(self._receipts),
             refunds=tuple(self._refunds.values()),
             transfers=tuple(self._transfers),
+            notes=tuple(self._notes),
             events=tuple(self._events),
         )
         check(change)

@@ -34,11 +34,16 @@ def withdraw(case: Case, moment: Moment, *, reason: str) -> Change:
     )
     draft.event("invoice.withdrawn", collection_id=case.invoice.collection_id)
     draft.transfer(Books.BILLED, Books.RECEIVABLE, _billed_minor(case.invoice))
-    for retention in case.invoice.bill.retentions if case.invoice.bill is not None else ():
-        draft.transfer(Books.BILLED, Books.withheld(retention.kind), retention.amount_minor)
+    withhold_nothing(draft)
     if received_minor:
-        _credit_parts(draft, case, received_minor)
+        credit_parts(draft, case, received_minor)
     return draft.finish()
+
+
+def withhold_nothing(draft: Draft) -> None:
+    """Of a debt that no longer exists nothing is withheld either."""
+    for retention in draft.invoice.bill.retentions if draft.invoice.bill is not None else ():
+        draft.transfer(Books.BILLED, Books.withheld(retention.kind), retention.amount_minor)
 
 
 def settle_outside(case: Case, moment: Moment, *, reason: str) -> Change:
@@ -117,22 +122,26 @@ def _billed_minor(invoice: Invoice) -> int:
     return invoice.received_minor if invoice.kind is InvoiceKind.REQUEST else invoice.amount_minor or 0
 
 
-def _credit_parts(draft: Draft, case: Case, received_minor: int) -> None:
-    """What was received on a debt that no longer exists belongs to the customer."""
+def credit_parts(draft: Draft, case: Case, received_minor: int, *, note_id: UUID | None = None) -> None:
+    """Move money that was received, on whichever collections, to the customer's credit.
+
+    Money that was paid elsewhere came through no collection: it is told of the one that the invoice shows.
+    """
     left_minor = received_minor
     for collection in case.collections:
         part_minor = min(left_minor, collection.received_minor - collection.overpaid_minor)
         if part_minor <= 0:
             continue
         left_minor -= part_minor
-        credit(draft, collection.id, part_minor)
+        credit(draft, collection.id, part_minor, note_id=note_id)
     if left_minor:
-        credit(draft, case.invoice.collection_id, left_minor)
+        draft.transfer(Books.RECEIVABLE, Books.CREDIT, left_minor, note_id=note_id)
+        draft.event("collection.overpaid", collection_id=case.invoice.collection_id, excess_minor=left_minor)
 
 
-def credit(draft: Draft, collection_id: UUID, amount_minor: int) -> None:
+def credit(draft: Draft, collection_id: UUID, amount_minor: int, *, note_id: UUID | None = None) -> None:
     """Move money that was received on a collection to the customer's credit."""
-    draft.transfer(Books.RECEIVABLE, Books.CREDIT, amount_minor, collection_id=collection_id)
+    draft.transfer(Books.RECEIVABLE, Books.CREDIT, amount_minor, collection_id=collection_id, note_id=note_id)
     collection = draft.collection(collection_id)
     draft.set_collection(collection_id, overpaid_minor=collection.overpaid_minor + amount_minor)
     draft.event("collection.overpaid", collection_id=collection_id, excess_minor=amount_minor)

@@ -4,6 +4,7 @@ Money is integer minor units (`_minor`), instants are UTC, due days are dates in
 mirrors one table; `Case` is the aggregate a decision works on: one invoice with the collections that matter to it.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,7 +15,14 @@ import msgspec
 from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.partial import Allowed, PartialRule, allowed_parts
 from recaudo.domain.rounding import RETENTION_ROUNDING, TAX_ROUNDING, Rounding
-from recaudo.domain.states import IN_PROGRESS, AttemptState, CollectionState, InvoiceState, RefundState
+from recaudo.domain.states import (
+    IN_PROGRESS,
+    AttemptState,
+    CollectionState,
+    InvoiceState,
+    NoteState,
+    RefundState,
+)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +217,19 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None  # what people wrote on it
     reverses: UUID | None = None  # of a negative one: the receipt whose money went back
     reason: str | None = None  # of a negative one: why
+    allocation_id: UUID | None = None  # the same for all receipts of one sum that was spread over several debts
+
+
+def standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Receipts for people to see: without those that were undone, and without what undid them."""
+    known = tuple(receipts)
+    undone = {r.reverses for r in known if _undoes(r)}
+    return tuple(r for r in known if r.id not in undone and not _undoes(r))
+
+
+def _undoes(receipt: Receipt) -> bool:
+    """Money that we never saw cannot be refunded: going back, it was registered in error."""
+    return receipt.kind is ReceiptKind.REFUND and receipt.gateway == ReceiptKind.OUTSIDE
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,6 +274,38 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     currency: str
     at: datetime
+    note_id: UUID | None = None  # the credit note that it belongs to
+
+
+class CreditNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A sum that the merchant takes off an invoice.
+
+    `applied_minor` of it lowered what was still owed, `credited_minor` was received and became the customer's credit.
+    What is left of `amount_minor` touched no money: it was withheld, or taken off before.
+    """
+
+    account_id: UUID
+    id: UUID
+    invoice_id: UUID
+    customer_id: UUID | None
+    number: str | None = None  # no other issued one of the account has it
+    state: NoteState
+    amount_minor: int
+    applied_minor: int
+    credited_minor: int
+    currency: str
+    reason: str
+    closed_reason: str | None = None  # why it was voided
+    metadata: dict[str, Any]
+    unbound_origin: bool = False  # whether it freed the invoice's origin_id, by leaving nothing of the invoice
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None  # when it was voided
+
+    @property
+    def lowered_minor(self) -> int:
+        """By how much it changed what the invoice is to collect."""
+        return self.applied_minor + self.credited_minor
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -55,9 +55,13 @@ def _bill(draft: Draft, invoice: Invoice) -> None:
     """Charge the debt. What the payer withholds is billed too, into books that are never received."""
     assert invoice.amount_minor is not None, "an invoice owes a known amount"
     draft.transfer(Books.RECEIVABLE, Books.BILLED, invoice.amount_minor)
-    if invoice.bill is not None:
-        for retention in invoice.bill.retentions:
-            draft.transfer(Books.withheld(retention.kind), Books.BILLED, retention.amount_minor)
+    withhold(draft)
+
+
+def withhold(draft: Draft) -> None:
+    """What the payer withholds is billed, into books that are never received."""
+    for retention in draft.invoice.bill.retentions if draft.invoice.bill is not None else ():
+        draft.transfer(Books.withheld(retention.kind), Books.BILLED, retention.amount_minor)
 
 
 def open_collection(draft: Draft, asking: Asking, *, collection_id: UUID, ordinal: int = 1) -> None:

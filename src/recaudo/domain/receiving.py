@@ -38,6 +38,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     method: dict[str, Any] | None = None
     at: datetime | None = None  # None: now
     reference: str | None = None
+    allocation_id: UUID | None = None
 
     @property
     def book(self) -> str:
@@ -124,6 +125,7 @@ def _receipt(draft: Draft, collection_id: UUID, arrival: Arrival) -> Receipt:
         method=arrival.method,
         at=arrival.at or draft.moment.now,
         reference=arrival.reference,
+        allocation_id=arrival.allocation_id,
     )
 
 

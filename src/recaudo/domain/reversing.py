@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from recaudo.domain.billing import Terms
 from recaudo.domain.changes import Books, Draft
 from recaudo.domain.model import InvoiceKind, Receipt, ReceiptKind
 from recaudo.domain.opening import Asking, open_collection
@@ -61,20 +62,36 @@ def reverse(draft: Draft, receipt: Receipt, reversal: Reversal) -> Receipt:
     return negative
 
 
-def ask_again(draft: Draft) -> None:
-    """Open a settled invoice again, with a collection due today for what no live one asks for (Treli spec 13)."""
+def ask_again(draft: Draft, amount_minor: int | None = None, *, terms: Terms | None = None) -> None:
+    """Open an invoice again, with a collection due today for `amount_minor` of what it owes (Treli spec 13).
+
+    Unless an amount is said it is all that no live collection asks for.
+    """
     invoice = draft.invoice
     assert invoice.state is not InvoiceState.VOID, "a debt that was taken back is not asked for again"
-    if invoice.state is InvoiceState.PAID and invoice.balance_minor > 0:
-        draft.set_invoice(state=InvoiceState.OPEN, paid_at=None, closed_reason=None)
-        draft.event("invoice.reopened", collection_id=invoice.collection_id)
     case = draft.case
-    missing_minor = draft.invoice.balance_minor - sum(c.due_minor for c in case.live)
+    missing_minor = invoice.balance_minor - sum(c.due_minor for c in case.live)
+    if amount_minor is not None:
+        assert amount_minor <= missing_minor, "never ask for more than is owed"
+        missing_minor = amount_minor
+    if invoice.state is InvoiceState.PAID and invoice.balance_minor > 0:
+        reopen(draft)
     if missing_minor <= 0:
         return
-    asking = Asking(amount_minor=missing_minor, due_on=draft.moment.today)
+    if invoice.state is InvoiceState.UNCOLLECTIBLE:
+        reopen(draft)
+    today = draft.moment.today
+    if invoice.due_on is not None:
+        draft.set_invoice(due_on=max(invoice.due_on, today))
+    asking = Asking(amount_minor=missing_minor, due_on=today, terms=terms)
     ordinal = 1 + max(c.ordinal for c in case.collections)
     open_collection(draft, asking, collection_id=draft.moment.new_id(), ordinal=ordinal)
+
+
+def reopen(draft: Draft) -> None:
+    """What was settled, given up, or lowered to nothing is owed again (Treli spec 13)."""
+    draft.set_invoice(state=InvoiceState.OPEN, paid_at=None, closed_reason=None, closed_at=None)
+    draft.event("invoice.reopened", collection_id=draft.invoice.collection_id)
 
 
 def _excess_minor(draft: Draft, receipt: Receipt) -> int:

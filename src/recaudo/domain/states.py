@@ -43,6 +43,11 @@ class RefundState(StrEnum):
     FAILED = "failed"
 
 
+class NoteState(StrEnum):
+    ISSUED = "issued"
+    VOID = "voided"
+
+
 class InvoiceCommand(StrEnum):
     REPLACE = "replace"  # change the invoice: cancel its collection, open the next generation
     WITHDRAW = "withdraw"  # the debt is taken back
@@ -50,6 +55,7 @@ class InvoiceCommand(StrEnum):
     START_ATTEMPT = "start_attempt"
     REGISTER = "register"  # money that the merchant received is booked on it
     RECEIVE = "receive"  # money arrived: never refused
+    CREDIT = "credit"  # a credit note lowers it
 
 
 class CollectionCommand(StrEnum):
@@ -86,6 +92,9 @@ class Refusal(StrEnum):
     REFUND_ABOVE_RECEIPT = "refund_above_receipt"
     RECEIPT_IS_REFUND = "receipt_is_refund"
     NOTHING_TO_ASK_FOR = "nothing_to_ask_for"
+    NOTES_ABOVE_TOTAL = "notes_above_total"
+    NOTE_VOID = "note_void"
+    CREDIT_USED = "credit_used"
 
 
 class RefusedError(Exception):
@@ -124,6 +133,10 @@ INVOICE_COMMANDS: Final[Mapping[tuple[InvoiceState, InvoiceCommand], Refusal | N
     (_I.PAID, InvoiceCommand.RECEIVE): None,
     (_I.VOID, InvoiceCommand.RECEIVE): None,
     (_I.UNCOLLECTIBLE, InvoiceCommand.RECEIVE): None,
+    (_I.OPEN, InvoiceCommand.CREDIT): None,
+    (_I.PAID, InvoiceCommand.CREDIT): None,
+    (_I.VOID, InvoiceCommand.CREDIT): Refusal.INVOICE_VOID,
+    (_I.UNCOLLECTIBLE, InvoiceCommand.CREDIT): None,
 }
 
 COLLECTION_COMMANDS: Final[Mapping[tuple[CollectionState, CollectionCommand], Refusal | None]] = {

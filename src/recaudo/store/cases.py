@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from recaudo.domain.attempting import Booked
-from recaudo.domain.model import Attempt, Case, Collection, Customer, Invoice, Receipt, Refund
+from recaudo.domain.model import Attempt, Case, Collection, Customer, Invoice, Receipt, Refund, standing
 from recaudo.store import rows
 from recaudo.store.database import Connection
 
@@ -220,7 +220,7 @@ async def find_refund(connection: Connection, account_id: UUID, refund_id: UUID)
 
 
 async def receipts_of(connection: Connection, account_id: UUID, collection_ids: Sequence[UUID]) -> list[Receipt]:
-    """The receipts booked on these collections, oldest first."""
+    """The receipts booked on these collections that stand, oldest first."""
     records = await connection.fetch(
         """
         SELECT r.* FROM collection c
@@ -231,14 +231,14 @@ async def receipts_of(connection: Connection, account_id: UUID, collection_ids: 
         account_id,
         list(collection_ids),
     )
-    return [rows.receipt_of(r) for r in records]
+    return list(standing(rows.receipt_of(r) for r in records))
 
 
 async def _receipts_of_invoice(connection: Connection, invoice: Invoice) -> tuple[Receipt, ...]:
     records = await connection.fetch(
         "SELECT * FROM receipt WHERE account_id = $1 AND invoice_id = $2 ORDER BY id", invoice.account_id, invoice.id
     )
-    return tuple(rows.receipt_of(r) for r in records)
+    return standing(rows.receipt_of(r) for r in records)
 
 
 async def listed_customer(connection: Connection, invoice: Invoice) -> Customer | None:

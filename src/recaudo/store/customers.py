@@ -7,6 +7,7 @@ import asyncpg
 
 from recaudo.domain.model import Customer
 from recaudo.store import rows
+from recaudo.store.credits import OWED
 from recaudo.store.database import Connection
 from recaudo.store.door import TakenError
 from recaudo.store.lists import CursorPage, CursorRequest, Page, PageRequest, fetch_newest, fetch_page
@@ -117,13 +118,13 @@ async def credits_of(
 ) -> dict[UUID, int]:
     """What is owed to customers in a currency, in minor units, for those to whom something ever was."""
     records = await connection.fetch(
-        """
-        SELECT customer_id, sum(CASE WHEN credit = 'credit' THEN amount_minor ELSE -amount_minor END)::bigint AS owed
+        f"""
+        SELECT customer_id, {OWED} AS owed
         FROM transfer
         WHERE account_id = $1 AND customer_id = ANY ($2::uuid[]) AND (debit = 'credit' OR credit = 'credit')
           AND currency = $3
         GROUP BY customer_id
-        """,
+        """,  # noqa: S608 - our own text
         account_id,
         list(ids),
         currency,

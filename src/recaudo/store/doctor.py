@@ -81,6 +81,56 @@ CHECKS = (
         """,
     ),
     Check(
+        name="invoice-withheld",
+        meaning="What payers withhold is booked apart, and nothing of an invoice that is no longer owed.",
+        sql="""
+        SELECT i.account_id, i.id, CASE WHEN i.state = 'void' THEN 0 ELSE b.sum END AS stored,
+               coalesce(t.sum, 0) AS computed
+        FROM invoice i
+        CROSS JOIN LATERAL (SELECT coalesce(sum((r ->> 'amount_minor')::bigint), 0) AS sum
+                            FROM json_array_elements(i.bill -> 'retentions') r) b
+        LEFT JOIN (SELECT account_id, invoice_id,
+                          sum(CASE WHEN debit LIKE 'withheld:%' THEN amount_minor ELSE -amount_minor END)
+                   FROM transfer WHERE debit LIKE 'withheld:%' OR credit LIKE 'withheld:%' GROUP BY 1, 2) t
+               ON t.account_id = i.account_id AND t.invoice_id = i.id
+        WHERE i.bill IS NOT NULL
+          AND coalesce(t.sum, 0) IS DISTINCT FROM CASE WHEN i.state = 'void' THEN 0 ELSE b.sum END
+        """,
+    ),
+    Check(
+        name="note-booked",
+        meaning="The ledger took off an invoice what its issued credit notes say, and nothing for a voided one.",
+        sql="""
+        SELECT coalesce(n.account_id, t.account_id) AS account_id, coalesce(n.id, t.note_id) AS id,
+               coalesce(n.lowered || ' lowered, ' || n.credited || ' credited', 'no note') AS stored,
+               coalesce(t.lowered, 0) || ' lowered, ' || coalesce(t.credited, 0) || ' credited' AS computed
+        FROM (SELECT account_id, id, invoice_id,
+                     CASE state WHEN 'issued' THEN applied_minor + credited_minor ELSE 0 END AS lowered,
+                     CASE state WHEN 'issued' THEN credited_minor ELSE 0 END AS credited
+              FROM credit_note) n
+        FULL JOIN (SELECT account_id, note_id, invoice_id,
+                          sum(CASE 'billed' WHEN debit THEN amount_minor WHEN credit THEN -amount_minor END) AS lowered,
+                          sum(CASE 'credit' WHEN credit THEN amount_minor WHEN debit THEN -amount_minor END) AS credited
+                   FROM transfer WHERE note_id IS NOT NULL GROUP BY 1, 2, 3) t
+               ON t.account_id = n.account_id AND t.note_id = n.id AND t.invoice_id = n.invoice_id
+        WHERE n.id IS NULL
+           OR (n.lowered, n.credited) IS DISTINCT FROM (coalesce(t.lowered, 0), coalesce(t.credited, 0))
+        """,
+    ),
+    Check(
+        name="note-total",
+        meaning="The issued credit notes of an invoice are together no more than its total.",
+        sql="""
+        SELECT i.account_id, i.id, n.sum AS stored,
+               coalesce((i.bill ->> 'total_minor')::bigint, i.amount_minor + n.lowered) AS computed
+        FROM invoice i
+        JOIN (SELECT account_id, invoice_id, sum(amount_minor), sum(applied_minor + credited_minor) AS lowered
+              FROM credit_note WHERE state = 'issued' GROUP BY 1, 2) n
+          ON n.account_id = i.account_id AND n.invoice_id = i.id
+        WHERE n.sum > coalesce((i.bill ->> 'total_minor')::bigint, i.amount_minor + n.lowered)
+        """,
+    ),
+    Check(
         name="receipt-booked",
         meaning="Every receipt is in the ledger in full.",
         sql="""
@@ -134,14 +184,26 @@ CHECKS = (
         """,
     ),
     Check(
+        name="receipt-allocation",
+        meaning="Of a sum that was spread over several debts all was undone, or nothing.",
+        sql="""
+        SELECT account_id, allocation_id AS id, count(*) FILTER (WHERE kind = 'refund') AS stored,
+               count(*) FILTER (WHERE kind <> 'refund') AS computed
+        FROM receipt WHERE allocation_id IS NOT NULL
+        GROUP BY account_id, allocation_id
+        HAVING count(*) FILTER (WHERE kind = 'refund') NOT IN (0, count(*) FILTER (WHERE kind <> 'refund'))
+        """,
+    ),
+    Check(
         name="collection-received",
-        meaning="A collection received the receipts booked on it, in as many parts.",
+        meaning="A collection received the receipts booked on it, in as many parts; what was undone is none.",
         sql="""
         SELECT c.account_id, c.id, c.received_minor || ' in ' || c.parts AS stored,
                coalesce(r.sum, 0) || ' in ' || coalesce(r.parts, 0) AS computed
         FROM collection c
         LEFT JOIN (SELECT account_id, collection_id, sum(amount_minor),
-                          count(*) FILTER (WHERE kind <> 'refund') AS parts
+                          count(*) FILTER (WHERE kind <> 'refund')
+                          - count(*) FILTER (WHERE kind = 'refund' AND gateway = 'outside') AS parts
                    FROM receipt GROUP BY 1, 2) r
                ON r.account_id = c.account_id AND r.collection_id = c.id
         WHERE (c.received_minor, c.parts) IS DISTINCT FROM (coalesce(r.sum, 0), coalesce(r.parts, 0))

@@ -18,9 +18,31 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-async def insert_document(connection: Connection, it: Document) -> None:
-    """Write a document, before the invoice that links to it."""
-    await connection.execute("INSERT INTO document SELECT * FROM unnest($1::document[])", [msgspec.structs.astuple(it)])
+async def insert_document(connection: Connection, it: Document, *, due_at: datetime) -> None:
+    """Write a document, before the invoice that links to it, and look at `due_at` (real time) whether there is one."""
+    await connection.execute(
+        "INSERT INTO document (account_id, id, token, content, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        *msgspec.structs.astuple(it),
+        due_at,
+    )
+
+
+async def sweep_document(connection: Connection, account_id: UUID, document_id: UUID) -> None:
+    """Drop a document that no invoice uses; one that is used stays for good, and is not looked at again."""
+    await connection.execute(
+        """
+        WITH used AS (
+            UPDATE document d SET due_at = NULL, leased_until = NULL
+            WHERE d.account_id = $1 AND d.id = $2
+              AND EXISTS (SELECT 1 FROM invoice i WHERE i.account_id = d.account_id AND i.document_id = d.id)
+            RETURNING d.id
+        )
+        DELETE FROM document d
+        WHERE d.account_id = $1 AND d.id = $2 AND NOT EXISTS (SELECT 1 FROM used)
+        """,
+        account_id,
+        document_id,
+    )
 
 
 async def delete_document(connection: Connection, account_id: UUID, document_id: UUID) -> None:

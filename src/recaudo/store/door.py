@@ -13,10 +13,11 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from recaudo.domain.changes import Change
-from recaudo.domain.model import Attempt, Collection, Customer, Event, Invoice, Receipt, Refund, Transfer
+from recaudo.domain.changes import Books, Change
+from recaudo.domain.model import Attempt, Collection, CreditNote, Customer, Event, Invoice, Receipt, Refund, Transfer
 from recaudo.store import rows
 from recaudo.store.catalogue import mark_used
+from recaudo.store.credits import OWED, lock_credits
 from recaudo.store.database import Connection, RawJson, StaleVersionError
 
 
@@ -93,14 +94,26 @@ _KEYS = {"account_id", "id", "invoice_id", "created_at"}
 _IDEMPOTENCY = "INSERT INTO idempotency SELECT * FROM unnest(${}::idempotency[])"
 
 
-def _events(parameter: int, now: int) -> str:
+def _events(parameter: int, now: int, customers: int) -> str:
     """Events, and one delivery for each endpoint of their account that wants to know: none, no cost.
 
-    A delivery's id begins like its event's, so that both sort by the account's clock.
+    A delivery's id begins like its event's, so that both sort by the account's clock. `customers` names for each event
+    whose credit its snapshot is to tell, if there is any: one step into a small index, and no trip of its own.
     """
+    columns = _columns("event", Event)
     return f"""
     told AS (
-        {_insert("event", Event, parameter)}
+        INSERT INTO event ({", ".join(columns)})
+        SELECT {", ".join(f"n.{name}" for name in columns if name != "snapshot")}, coalesce((
+            SELECT (left(n.snapshot::text, -1) || ',"credits_minor":' || json_object_agg(currency, owed) || '}}')::json
+            FROM (
+                SELECT currency, {OWED} AS owed FROM transfer
+                WHERE account_id = n.account_id AND customer_id = (${customers}::uuid[])[n.ordinality]
+                  AND (debit = 'credit' OR credit = 'credit')
+                GROUP BY currency HAVING {OWED} <> 0
+            ) credits HAVING count(*) > 0
+        ), n.snapshot)
+        FROM unnest(${parameter}::event[]) WITH ORDINALITY n
         RETURNING account_id, id, subject_id, version, ordinal, type, at
     ),
     deliveries AS (
@@ -127,7 +140,7 @@ def _create_sql() -> str:
         INSERT INTO withholding (account_id, invoice_id, retention_id, kind, amount_minor, currency)
         SELECT account_id, invoice_id, retention_id, kind, amount_minor, currency FROM unnest($8::withholding[])
     ),
-    {_events(6, 7)}
+    {_events(6, 7, 9)}
     SELECT 1
     """  # noqa: S608 - our own names
 
@@ -146,12 +159,13 @@ def _save_sql() -> str:
     collections AS ({_insert("collection", Collection, 2, on_conflict=_overwrite("collection", Collection))}),
     attempts AS ({_insert("attempt", Attempt, 3, on_conflict=_overwrite("attempt", Attempt))}),
     receipts AS ({_insert("receipt", Receipt, 4)}),
-    refunds AS ({_insert("refund", Refund, 11, on_conflict=_overwrite("refund", Refund))}),
+    refunds AS ({_insert("refund", Refund, 13, on_conflict=_overwrite("refund", Refund))}),
     transfers AS ({_insert("transfer", Transfer, 5)}),
-    {_events(6, 10)},
+    {_events(6, 10, 11)},
     notices AS (INSERT INTO notice SELECT * FROM unnest($7::notice[])),
     remembered AS ({_IDEMPOTENCY.format(8)}),
-    customers AS ({_insert("customer", Customer, 9, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")})
+    customers AS ({_insert("customer", Customer, 9, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")}),
+    notes AS ({_insert("credit_note", CreditNote, 12, on_conflict=_overwrite("credit_note", CreditNote))})
     SELECT count(*) FROM invoices
     """  # noqa: S608 - our own names
 
@@ -187,6 +201,7 @@ async def _create_many(connection: Connection, creations: Sequence[Creation]) ->
             [rows.event_row(row, c) for c in changes for row in c.events],
             _real_instant(changes[0], creations[0].clock_shift),
             [row for c in changes for row in rows.withholding_rows(c.invoice)],
+            [customer_id for c in changes for customer_id in _told_of(c)],
         )
     except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
         raise TakenError(str(error)) from error
@@ -220,12 +235,13 @@ async def save(
     """Write the change of an existing invoice.
 
     Raises StaleVersionError when the invoice is no longer at the version the decision saw, TakenError when a unique
-    key (an idempotency key, an origin, a gateway transaction) was taken in between. Either way nothing is written
-    once the caller's transaction ends.
+    key (an idempotency key, an origin, a gateway transaction, a credit note's number) was taken in between. Either way
+    nothing is written once the caller's transaction ends.
     """
     try:
         if uses is not None:
             await _mark(connection, change, uses)
+        credits_minor = await _credits_after(connection, change)
         saved = await connection.fetchval(
             _SAVE,
             [rows.invoice_row(change.invoice)],
@@ -233,17 +249,40 @@ async def save(
             [rows.attempt_row(row, clock_shift) for row in change.attempts],
             [rows.receipt_row(row) for row in change.receipts],
             [rows.transfer_row(row) for row in change.transfers],
-            [rows.event_row(row, change) for row in change.events],
+            [rows.event_row(row, change, credits_minor) for row in change.events],
             [msgspec.structs.astuple(row) for row in notices],
             [_remembered_row(remembered)] if remembered is not None else [],
             [rows.customer_row(customer)] if customer is not None else [],
             _real_instant(change, clock_shift),
+            _told_of(change) if credits_minor is None else [None] * len(change.events),
+            [rows.note_row(row) for row in change.notes],
             [rows.refund_row(row, clock_shift) for row in change.refunds],
         )
     except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
         raise TakenError(str(error)) from error
     if saved != 1:
         raise StaleVersionError(str(change.invoice.id))
+
+
+async def _credits_after(connection: Connection, change: Change) -> rows.Credits | None:
+    """What the customer is owed once a change that moves it is written; None for any other change.
+
+    Those who move one customer's credit take turns, so that each event tells what all before it left.
+    """
+    customer_id = change.invoice.customer_id
+    moves = [t for t in change.transfers if Books.CREDIT in {t.debit, t.credit}]
+    if not moves or customer_id is None:
+        return None
+    owed = await lock_credits(connection, change.invoice.account_id, customer_id)
+    for move in moves:
+        sign = 1 if move.credit == Books.CREDIT else -1
+        owed[move.currency] = owed.get(move.currency, 0) + sign * move.amount_minor
+    return owed
+
+
+def _told_of(change: Change) -> list[UUID | None]:
+    """For each event whose credit its snapshot is to tell: the first one has it."""
+    return [change.invoice.customer_id if event.ordinal == 0 else None for event in change.events]
 
 
 async def reschedule(

@@ -17,6 +17,7 @@ TABLES = {
     "attempt": "invoice_id",
     "refund": "invoice_id",
     "replay": "id",
+    "document": "id",
     "gateway_notice": "gateway_id",
     "gateway": "id",
 }

@@ -37,6 +37,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     receipts: tuple[Receipt, ...] = ()
     customer: Customer | None = None
     endpoint: FailingEndpoint | None = None
+    credits_minor: dict[str, int] = {}  # what the invoice's customer was owed then, by currency
+
+    def credit_minor(self, currency: str) -> int:
+        """The customer's credit balance after the change."""
+        return self.credits_minor.get(currency, 0)
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,16 @@ import asyncpg
 from recaudo.store.database import AWAY, unreachable
 
 # One row per file in migrations/, oldest first.
-VERSIONS = ("0001_core", "0002_webhooks", "0003_registers", "0004_charges", "0005_reversals", "0008_gateways")
+VERSIONS = (
+    "0001_core",
+    "0002_webhooks",
+    "0003_registers",
+    "0004_charges",
+    "0005_reversals",
+    "0006_credit_notes",
+    "0007_allocations",
+    "0008_gateways",
+)
 _LOCK_KEY = 0x5265636175646F
 
 

@@ -1,5 +1,6 @@
 """Records to rows and back. Each tuple is one row in its table's column order, as 0001_core.sql declares it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from recaudo.domain.changes import Change
 from recaudo.domain.model import (
     Attempt,
     Collection,
+    CreditNote,
     Customer,
     Event,
     Invoice,
@@ -20,10 +22,12 @@ from recaudo.domain.model import (
     Transfer,
 )
 from recaudo.domain.partial import PartialRule
-from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, RefundState
+from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, NoteState, RefundState
 from recaudo.store.database import RawJson
 
 Row = tuple[Any, ...]
+Credits = Mapping[str, int]
+"""What is owed to a customer in each currency, in minor units."""
 
 
 class Record(Protocol):
@@ -94,21 +98,30 @@ def transfer_row(transfer: Transfer) -> Row:
     return msgspec.structs.astuple(transfer)
 
 
+def note_row(note: CreditNote) -> Row:
+    """A row of `credit_note`."""
+    return msgspec.structs.astuple(note)
+
+
 def customer_row(customer: Customer) -> Row:
     """A row of `customer`."""
     return msgspec.structs.astuple(customer)
 
 
-def event_row(event: Event, change: Change) -> Row:
-    """The first event of a change carries the invoice as the change left it; its position is the table's own."""
-    snapshot = RawJson(msgspec.json.encode(snapshot_of(change))) if event.ordinal == 0 else None
+def event_row(event: Event, change: Change, credits_minor: Credits | None = None) -> Row:
+    """The first event of a change carries the invoice as the change left it; its position is the table's own.
+
+    `credits_minor` is what the customer is owed after the change; None leaves it to the statement to look that up.
+    """
+    snapshot = RawJson(msgspec.json.encode(snapshot_of(change, credits_minor))) if event.ordinal == 0 else None
     values = msgspec.structs.astuple(event)
     return (*values[:-1], snapshot, values[-1], None)
 
 
-def snapshot_of(change: Change) -> dict[str, Any]:
+def snapshot_of(change: Change, credits_minor: Credits | None) -> dict[str, Any]:
     """What the event keeps, enough to tell of it in any dialect later."""
-    return {
+    known: dict[str, Any] = {} if credits_minor is None else {"credits_minor": credits_minor}
+    return known | {
         "invoice": change.invoice,
         "collections": change.after.collections,
         "attempts": change.attempts,
@@ -150,6 +163,18 @@ def receipt_of(record: Record) -> Receipt:
     values = {name: record[name] for name in _RECEIPT_FIELDS}
     values["kind"] = ReceiptKind(values["kind"])
     return Receipt(**values)
+
+
+def transfer_of(record: Record) -> Transfer:
+    """The ledger row in a row."""
+    return Transfer(**{name: record[name] for name in Transfer.__struct_fields__})
+
+
+def note_of(record: Record) -> CreditNote:
+    """The credit note in a row."""
+    values = {name: record[name] for name in CreditNote.__struct_fields__}
+    values["state"] = NoteState(values["state"])
+    return CreditNote(**values)
 
 
 def customer_of(record: Record) -> Customer:

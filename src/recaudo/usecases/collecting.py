@@ -13,17 +13,16 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain import collecting
-from recaudo.domain.allocating import Debt, allocate, oldest_first
+from recaudo.domain.allocating import allocate, oldest_first
 from recaudo.domain.billing import AppliedDiscount, Bill, Terms, apply_discounts
 from recaudo.domain.changes import Change, Moment
 from recaudo.domain.closing import withdraw
 from recaudo.domain.collecting import Rest, Share
-from recaudo.domain.model import Account, Case, Collection, InvoiceKind, ReceiptKind, by_due_day
+from recaudo.domain.model import Account, Case, Collection, InvoiceKind, ReceiptKind
 from recaudo.domain.pricing import DiscountsTooLargeError
 from recaudo.domain.receiving import Arrival
 from recaudo.domain.rounding import TO_THE_CURRENCY, percent_minor
 from recaudo.domain.states import (
-    CollectionState,
     InvoiceCommand,
     InvoiceState,
     Refusal,
@@ -46,8 +45,8 @@ class OutsideMoney(msgspec.Struct, frozen=True, kw_only=True):
     paid_at: datetime | None = None  # None: now
     reference: str | None = None
 
-    def arrival(self, amount_minor: int) -> Arrival:
-        """The receipt of a share of it."""
+    def arrival(self, amount_minor: int, *, allocation_id: UUID | None = None) -> Arrival:
+        """The receipt of a share of it; shares of one sum have one `allocation_id`."""
         return Arrival(
             amount_minor=amount_minor,
             kind=ReceiptKind.OUTSIDE,
@@ -55,7 +54,12 @@ class OutsideMoney(msgspec.Struct, frozen=True, kw_only=True):
             method={"type": self.method},
             at=self.paid_at,
             reference=self.reference,
+            allocation_id=allocation_id,
         )
+
+    def spread(self, allocation_id: UUID) -> Callable[[int], Arrival]:
+        """What makes the receipts of a sum that goes to several debts: they are undone together."""
+        return partial(self.arrival, allocation_id=allocation_id)
 
 
 async def pay_invoice(
@@ -69,18 +73,13 @@ async def pay_invoice(
         amount_minor = balance_minor if money.amount_minor is None else money.amount_minor
         if amount_minor > balance_minor:
             raise RefusedError(Refusal.AMOUNT_ABOVE_BALANCE)
-        allocation = allocate(amount_minor, _debts_of(case))
+        allocation = allocate(amount_minor, collecting.debts_of(case))
         shares = [Share(s.id, s.amount_minor) for s in allocation.shares]
         # The rest is owed and no collection asks for it, because another dialect cancelled the one that did.
-        return collecting.register(case, shares, money.arrival, moment, rest_minor=allocation.rest_minor)
+        arrival = money.spread(moment.new_id())
+        return collecting.register(case, shares, arrival, moment, rest_minor=allocation.rest_minor)
 
     return await change_invoice(core, account, invoice_id, decide, respond, once=once)
-
-
-def _debts_of(case: Case) -> list[Debt]:
-    """What an invoice asks for, oldest due first, and after that what was given up."""
-    given_up = sorted((c for c in case.collections if c.state is CollectionState.UNCOLLECTIBLE), key=by_due_day)
-    return [Debt(c.id, c.due_on, c.due_minor) for c in (*case.live, *given_up)]
 
 
 async def pay_collection(
@@ -346,20 +345,21 @@ async def _pay_many(
 ) -> tuple[int, bytes]:
     moment = core.moment(account)
     found = await _lock_all(connection, account, command)
-    debts = [debt for case in found for debt in _debts_of(case)]
+    debts = [debt for case in found for debt in collecting.debts_of(case)]
     if command.invoice_ids is None:
         debts = list(oldest_first(debts))
     allocation = allocate(command.amount_minor, debts)
     if allocation.rest_minor and not (command.keep_rest_as_credit and found):
         raise RefusedError(Refusal.AMOUNT_ABOVE_BALANCE)
     shares = [Share(s.id, s.amount_minor) for s in allocation.shares]
+    arrival = command.money.spread(moment.new_id())
     changes: list[Change] = []
     for index, case in enumerate(found):
         own = [s for s in shares if any(c.id == s.collection_id for c in case.collections)]
         rest_minor = allocation.rest_minor if index == len(found) - 1 else 0
         if not own and not rest_minor:
             continue
-        change = collecting.register(case, own, command.money.arrival, moment, rest_minor=rest_minor)
+        change = collecting.register(case, own, arrival, moment, rest_minor=rest_minor)
         changes.append(change)
     for change in changes:
         await door.save(connection, change, clock_shift=account.clock_shift)

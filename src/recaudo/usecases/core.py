@@ -117,6 +117,8 @@ class OriginTakenError(Exception):
 
 
 Decision = Callable[[Case, Moment], Change]
+Inquiry = Callable[[Connection, Case, Moment], Awaitable[Change]]
+"""A decision that reads more than the invoice first, under its lock."""
 Respond = Callable[[Change], tuple[int, bytes]]
 
 
@@ -159,8 +161,27 @@ async def change_invoice(
     `about` is a collection that must be part of the case; `also` is what is written besides. Raises NotFoundError,
     KeyReusedError, whatever `decide` raises, and LockTimeoutError when the invoice stays locked.
     """
+
+    async def decided(_: Connection, case: Case, moment: Moment) -> Change:
+        return decide(case, moment)
+
+    return await inquire_and_change(core, account, invoice_id, decided, respond, once=once, about=about, also=also)
+
+
+async def inquire_and_change(
+    core: Core,
+    account: Account,
+    invoice_id: UUID,
+    inquire: Inquiry,
+    respond: Respond,
+    *,
+    once: Once | None,
+    about: UUID | None = None,
+    also: Also | None = None,
+) -> Done:
+    """The same for a decision that looks something up itself, in the transaction that it is given."""
     return await repeated(
-        partial(_change_once, core, account, invoice_id, decide, respond, once=once, about=about, also=also or Also())
+        partial(_change_once, core, account, invoice_id, inquire, respond, once=once, about=about, also=also or Also())
     )
 
 
@@ -184,7 +205,7 @@ async def _change_once(
     core: Core,
     account: Account,
     invoice_id: UUID,
-    decide: Decision,
+    inquire: Inquiry,
     respond: Respond,
     *,
     once: Once | None,
@@ -199,7 +220,7 @@ async def _change_once(
             raise NotFoundError
         moment = core.moment(account)
         case = await cases.load_case(connection, invoice, also=about)
-        change = decide(case, moment)
+        change = await inquire(connection, case, moment)
         status, answer = respond(change)
         remembered = None if once is None else once.remembered(account, status, answer, moment.now)
         await door.save(

@@ -134,7 +134,7 @@ async def apply(core: Core, account: Account, gateway: Gateway, fact: Fact) -> s
     if fact.state not in {FactState.SUCCEEDED, FactState.DISPUTED}:
         return f"{fact.gateway_tx_id}: {fact.state}, of no attempt of ours"
     if fact.reference is None or not is_own_reference(fact.reference):
-        # A merchant sells through the same gateway elsewhere too, on a site or at a counter: that money is none of ours.
+        # A merchant sells through the same gateway elsewhere too, on a site or at a counter: none of that is ours.
         return f"{fact.gateway_tx_id}: not under a reference of ours"
     async with core.database.connection() as connection:
         unmatched = entry(account, gateway.name, fact, "unmatched", core.moment(account))

@@ -81,8 +81,7 @@ async def _start_once(
         )
         case = await cases.load_case(connection, invoice, also=receipt.collection_id)
         change = refunding.start(case, refund, of, moment)
-        if not command.is_manual:
-            await _check_ability(core, account, connection, receipt)
+        await _check_ability(core, account, connection, receipt, is_manual=command.is_manual)
         status, answer = respond(refund)
         remembered = None if once is None else once.remembered(account, status, answer, moment.now)
         await door.save(connection, change, clock_shift=account.clock_shift, remembered=remembered)
@@ -168,10 +167,19 @@ async def _refundable(connection: Connection, account: Account, receipt: Receipt
     return Refundable(booked=Booked(receipt=receipt, returned_minor=returned_minor), refunds=refunds)
 
 
-async def _check_ability(core: Core, account: Account, connection: Connection, receipt: Receipt) -> None:
-    """Raise RefundNotSupportedError unless the gateway that collected it can give it back, and is still there."""
+async def _check_ability(
+    core: Core, account: Account, connection: Connection, receipt: Receipt, *, is_manual: bool
+) -> None:
+    """Raise RefundNotSupportedError unless a gateway collected it, can give it back by its API, and is still there.
+
+    What the merchant registered is undone instead; what is given back by hand needs no gateway.
+    """
+    if receipt.kind is not ReceiptKind.GATEWAY:
+        raise RefundNotSupportedError
     gateway = core.gateways.get(receipt.gateway)
-    if receipt.kind is not ReceiptKind.GATEWAY or gateway is None or gateway.abilities.refunds == "none":
+    if is_manual:
+        return
+    if gateway is None or gateway.abilities.refunds == "none":
         raise RefundNotSupportedError
     if gateway.needs_configuration and await configured_for(core, account, connection, gateway.name) is None:
         raise RefundNotSupportedError

@@ -13,7 +13,7 @@ import structlog
 from recaudo.edge.observe import DeliveryMeter
 from recaudo.store.database import DatabaseAwayError
 from recaudo.store.due import Claimed
-from recaudo.usecases import due, notices, reconciling, refunds, replays
+from recaudo.usecases import documents, due, notices, reconciling, refunds, replays
 from recaudo.usecases.core import Core
 from recaudo.worker.backoff import wait_after
 from recaudo.worker.deliveries import CLAIMED_MAX, RESERVED, Dispatcher
@@ -40,6 +40,7 @@ JOBS: Sequence[Job] = (
     Job("gateway_notice", notices.follow_up),
     Job("replay", replays.go_on),
     Job("gateway", reconciling.compare_daily),
+    Job("document", documents.sweep),
 )
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.dialects.onepay.openapi import BASE_URL, DOCUMENTS, ROUTERS, in_order, operations, resolved, validator
 from tests.dialects.onepay.parsing import example
+from tests.dialects.treli.stage import Stage
+from tests.dialects.treli.wire import speaks_treli
 from tests.world import Client, World
 
 
@@ -118,6 +120,29 @@ async def money_of_our_own(own: Witness, world: World, onepay: Witness) -> None:
     await own.call("listReconciliations", "/reconciliations?limit=0")
 
 
+async def registers_of_our_own(own: Witness, client: Client) -> None:
+    stage = Stage(speaks_treli(client))
+    reteica = await stage.retention("reteica", "1")
+    made = await stage.invoice(invoice_retentions={"reteica": reteica})
+    await stage.act("invoices", made["id"], "pay", {"method": "cash"})
+    page = await own.call("listReceipts", "/receipts?limit=1")
+    (receipt,) = page["data"]
+    await own.call("listReceipts", f"/receipts?invoice={receipt['invoice_id']}&customer={receipt['customer_id']}")
+    await own.call("listReceipts", "/receipts?invoice=mine")
+    one = f"/receipts/{receipt['id']}"
+    await own.call("undoReceipt", f"{one}/undo", {})
+    for _ in range(2):
+        await own.call("undoReceipt", f"{one}/undo", {"reason": "Era de otro"})
+    await own.call("getReceipt", one)
+    page = await own.call("listWithholdings", "/withholdings?kind=reteica&certified=false")
+    (withheld,) = page["data"]
+    path = f"/invoices/{withheld['invoice_id']}/withholdings/{withheld['retention_id']}/certificate"
+    await own.call("putCertificate", path, {"number": ""})
+    await own.call("putCertificate", path, {"number": "ICA-1"})
+    await own.call("listWithholdings", "/withholdings")
+    await own.call("deleteCertificate", path)
+
+
 async def test_what_the_server_answers_is_what_the_documents_say(world: World, client: Client) -> None:
     onepay, own = Witness(client, DOCUMENTS["onepay"]), Witness(client, DOCUMENTS["recaudo"])
     await own.call("getClock", "/clock")
@@ -156,6 +181,7 @@ async def test_what_the_server_answers_is_what_the_documents_say(world: World, c
     await webhooks_of_onepay(onepay)
     await webhooks_of_our_own(own, world, made["id"])
     await money_of_our_own(own, world, onepay)
+    await registers_of_our_own(own, client)
     await own.call("moveClock", "/clock", {"advance_seconds": 1})
     for name, witness in (("onepay", onepay), ("recaudo", own)):
         assert witness.seen == {route.operation_id for route in ROUTERS[name].routes}

@@ -1,4 +1,4 @@
-"""A server whose gateways are the fakes of the vendors, and a merchant's test account on it."""
+"""A server whose gateways are the fakes of the vendors, with a merchant's test account; registers filled by Treli."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,8 +8,10 @@ import pytest
 from recaudo.config import Vendors
 from tests.databases import own_database
 from tests.dialects.recaudo.shop import Shop
+from tests.dialects.treli.stage import Stage
+from tests.dialects.treli.wire import speaks_treli
 from tests.fakes import Fakes, running_fakes
-from tests.world import World, running
+from tests.world import Client, World, running
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,9 @@ async def shop(market: World, fakes: Fakes) -> AsyncIterator[Shop]:
     yield made
     made.assert_no_secret_was_told()
     assert await market.findings(made.client.account_id) == []
+
+
+@pytest.fixture
+def stage(client: Client) -> Stage:
+    """The account's registers, to be filled as Treli's clients do."""
+    return Stage(speaks_treli(client))

@@ -20,6 +20,11 @@ COLLECTION = (  # noqa: SIM905
     "collection_method collection_rule_id type is_test tag source customer subscription_id invoice invoice_number "
     "payment_method_type checkout_url total_paid balance is_paid meta_data balance_collection"
 ).split()
+# Section 13.
+CREDIT_NOTE = (  # noqa: SIM905
+    "id credit_note_number invoice customer amount currency reason status applied_to_balance credited_to_customer "
+    "created_date voided_at_date is_test meta_data"
+).split()
 ITEM = "id name unit_price quantity subtotal total product price".split()  # noqa: SIM905
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -41,6 +46,10 @@ ROWS = {
     "collection_not_editable": 409,
     "amount_below_received": 409,
     "no_contact": 409,
+    "credit_note_exceeds_invoice": 409,
+    "credit_note_number_exists": 409,
+    "credit_note_voided": 409,
+    "credit_already_used": 409,
     "body_too_large": 413,
 }
 
@@ -134,6 +143,11 @@ class Stage:
             **fields,
         }
         return good(await self.client.post("/v1/collections", body))
+
+    async def credit(self, invoice: str, amount: str | None = None, **fields: Any) -> dict[str, Any]:
+        """A credit note, over all that is left unless an amount is said."""
+        body = {"invoice": invoice, "amount": amount, "reason": "Devolución", **fields}
+        return good(await self.client.post("/v1/credit_notes", body))
 
     async def get(self, noun: str, known_as: str) -> dict[str, Any]:
         return good(await self.client.get(f"/v1/{noun}/{known_as}"))

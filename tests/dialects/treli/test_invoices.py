@@ -394,6 +394,31 @@ async def test_a_document_is_kept_and_served(stage: Stage, world: World) -> None
     assert all(PDF not in r["request"] for r in requests)
 
 
+async def test_a_document_that_no_invoice_uses_is_swept(stage: Stage, world: World) -> None:
+    """A server that dies between the document and its invoice leaves one behind."""
+    made = good(await stage.client.post("/v1/invoices", await stage.body(invoice_pdf_base64=PDF)))
+    account_id = stage.client.account_id
+    await world.execute(
+        """
+        INSERT INTO document (account_id, id, token, content, created_at, due_at)
+        SELECT account_id, gen_random_uuid(), 'left-' || id, content, created_at, due_at FROM document
+        WHERE account_id = $1
+        """,
+        account_id,
+    )
+    rows = "SELECT id, due_at FROM document WHERE account_id = $1"
+    await world.drain()
+    before = await world.rows(rows, account_id)
+    assert (len(before), {r["due_at"] is None for r in before}) == (2, {False}), "not looked at for an hour"
+    await world.execute("UPDATE document SET due_at = now() WHERE account_id = $1", account_id)
+    await world.drain()
+    (left,) = await world.rows(rows, account_id)
+    (used,) = await world.rows("SELECT document_id FROM invoice WHERE account_id = $1", account_id)
+    assert (left["id"], left["due_at"]) == (used["document_id"], None)
+    async with world.session.get(made["invoice_pdf"]) as response:
+        assert response.status == 200
+
+
 async def test_a_large_document_fits_and_a_larger_one_does_not(stage: Stage) -> None:
     largest = base64.b64encode(b"%PDF-".ljust(5 * 1024 * 1024, b" ")).decode()
     made = good(await post_large(stage, await stage.body(invoice_pdf_base64=largest)))

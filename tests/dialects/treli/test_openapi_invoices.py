@@ -5,18 +5,21 @@ from typing import Any
 
 import pytest
 
-from recaudo.dialects.treli import acting, collections, invoices, queries, sums
+from recaudo.dialects.treli import acting, collections, credit_notes, invoices, queries, sums
 from recaudo.dialects.treli.known import Known
 from tests.dialects.onepay.openapi import in_order, operations, validator
 from tests.dialects.treli.openapi import DOCUMENT
-from tests.dialects.treli.stage import COLLECTION, INVOICE, ITEM, Stage
+from tests.dialects.treli.stage import COLLECTION, CREDIT_NOTE, INVOICE, ITEM, Stage
 from tests.dialects.treli.wire import NOBODY, good, published
 
 SCHEMAS = DOCUMENT["components"]["schemas"]
 NOTHING = Known(customers={}, rules={}, prices={}, retentions={})
 
 
-@pytest.mark.parametrize(("schema", "members"), [("Invoice", INVOICE), ("Collection", COLLECTION), ("Item", ITEM)])
+@pytest.mark.parametrize(
+    ("schema", "members"),
+    [("Invoice", INVOICE), ("Collection", COLLECTION), ("Item", ITEM), ("CreditNote", CREDIT_NOTE)],
+)
 def test_the_objects_have_the_members_of_the_specification_in_order(schema: str, members: list[str]) -> None:
     assert list(SCHEMAS[schema]["properties"]) == members
 
@@ -33,6 +36,7 @@ def test_the_objects_have_the_members_of_the_specification_in_order(schema: str,
         ("CollectionDiscounts", collections._DISCOUNTS),
         ("CollectionSend", collections._SEND),
         ("InvoicePayments", sums.fields({}, None)),
+        ("CreditNoteCreate", credit_notes.fields(None)),
     ],
 )
 def test_the_bodies_have_the_fields_that_are_read(schema: str, fields: Sequence[Any]) -> None:
@@ -40,7 +44,10 @@ def test_the_bodies_have_the_fields_that_are_read(schema: str, fields: Sequence[
     assert SCHEMAS[schema].get("required", []) == [field.name for field in fields if field.required]
 
 
-@pytest.mark.parametrize(("path", "filters"), [("/invoices", invoices.FILTERS), ("/collections", collections.FILTERS)])
+@pytest.mark.parametrize(
+    ("path", "filters"),
+    [("/invoices", invoices.FILTERS), ("/collections", collections.FILTERS), ("/credit_notes", credit_notes.FILTERS)],
+)
 def test_lists_take_the_parameters_that_are_read(path: str, filters: queries.Filters) -> None:
     shown = [parameter["name"] for parameter in DOCUMENT["paths"][path]["get"]["parameters"]]
     assert shown == [*queries.PAGING, *filters]
@@ -63,7 +70,7 @@ def test_the_published_answers_are_the_examples() -> None:
 async def test_the_examples_of_every_body_work_and_are_answered_as_described(stage: Stage) -> None:
     done = 0
     for method, path, operation in operations(DOCUMENT):
-        if not path.startswith(("/invoices", "/collections", "/customers/{customer_id}/")):
+        if not path.startswith(("/invoices", "/collections", "/customers/{customer_id}/", "/credit_notes")):
             continue
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
         shown = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
@@ -75,7 +82,7 @@ async def test_the_examples_of_every_body_work_and_are_answered_as_described(sta
             if "data" not in answer.json:
                 in_order(answer.json, schema, DOCUMENT, operation["operationId"])
             done += 1
-    assert done == 24
+    assert done == 29
 
 
 async def target(stage: Stage, path: str) -> dict[str, str]:
@@ -86,7 +93,9 @@ async def target(stage: Stage, path: str) -> dict[str, str]:
     if path.endswith("{discount_id}"):
         body = {"discounts": [{"amount": "1"}]}
         discount = (await stage.act("collections", known_as, "discounts", body))["discounts"][0]["id"]
+    note = await stage.credit(made["id"], "1") if path.startswith("/credit_notes/") else {"id": NOBODY}
     return {
+        "credit_note_id": note["id"],
         "invoice_id": made["id"],
         "collection_id": known_as,
         "discount_id": discount,
@@ -99,6 +108,8 @@ async def ours(stage: Stage, body: dict[str, Any], names: dict[str, str]) -> dic
     body = dict(body)
     if "customer" in body:
         body["customer"] = names["customer_id"]
+    if "invoice" in body:
+        body["invoice"] = names["invoice_id"]
     if "invoices" in body:
         body["invoices"] = [names["invoice_id"]]
     if "collection_rule_id" in body:

@@ -1,5 +1,6 @@
 """Treli's endpoints are told in their own words, signed in their own way (section 15)."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -12,8 +13,10 @@ from uuid import UUID
 import pytest
 
 from recaudo.dialects.treli.webhooks import TYPES, TreliWebhooks, signature
+from recaudo.domain.delivering import Endpoint
 from recaudo.domain.events import EVENT_TYPES
 from recaudo.edge.ecmascript import stringify
+from recaudo.usecases.ports import Message
 from tests.receiver import Received, Receiver, receiving
 from tests.world import Client, World
 
@@ -187,3 +190,82 @@ def uuid_of(id_: str) -> UUID:
     for digit in id_.partition("_")[2]:
         number = number * 62 + digits.index(digit)
     return UUID(int=number)
+
+
+async def test_the_customer_has_the_credit_of_that_moment(world: World, client: Client) -> None:
+    """Each event tells what the customer was owed once its change was made, whenever it is told."""
+    treli = Treli(client)
+    async with receiving() as receiver:
+        secret = await listen(client, receiver, "invoice.created", "invoice.paid", "invoice.voided")
+        customer = await treli.post("/customers", {"email": "compras@example.com", "full_name": "Empresa SAS"})
+        item = {"items": [{"name": "Matrícula", "unit_price": "100000.00"}], "customer": customer["id"]}
+        first = await treli.post("/invoices", {**item, "invoice_number": "1"})
+        payment = {"amount": "130000.00", "method": "cash", "keep_rest_as_credit": True}
+        await treli.post(f"/customers/{customer['id']}/invoice_payments", payment)
+        second = await treli.post("/invoices", {**item, "invoice_number": "2"})
+        await treli.post(f"/invoices/{second['id']}/pay", {"amount": "20000.00", "method": "cash"})
+        await treli.post(f"/invoices/{second['id']}/void")
+        # Another currency is no part of it, and neither is another customer.
+        third = await treli.post("/invoices", {**item, "invoice_number": "3", "currency": "USD"})
+        await treli.post(f"/invoices/{third['id']}/pay", {"amount": "1.00", "method": "cash"})
+        await treli.post(f"/invoices/{third['id']}/void")
+        other = await treli.post("/customers", {"email": "otra@example.com", "full_name": "Otra SAS"})
+        await treli.post("/invoices", {**item, "customer": other["id"], "invoice_number": "4"})
+        await world.drain()
+        told = [verify(r, secret) for r in receiver.received]
+        by_number = {
+            (t["type"], t["data"]["invoice"]["invoice_number"]): t["data"]["customer"]["credit_balance"] for t in told
+        }
+        assert by_number == {
+            ("invoice.created", "1"): "0.00",
+            ("invoice.paid", "1"): "30000.00",
+            ("invoice.created", "2"): "30000.00",
+            ("invoice.voided", "2"): "50000.00",
+            ("invoice.created", "3"): "50000.00",
+            ("invoice.voided", "3"): "50000.00",
+            ("invoice.created", "4"): "0.00",
+        }
+        assert (await treli.get(f"/customers/{customer['id']}"))["credit_balance"] == "50000.00"
+        assert first["customer"] == customer["id"]
+        # Rendered anew long afterwards, they are the same to the byte.
+        feed = (await client.get("/recaudo/v1/events?dialect=treli&limit=100")).json["data"]
+        again = {e["message"]["body"] for e in feed if e["message"] is not None}
+        assert {r.body.decode() for r in receiver.received} <= again
+
+
+async def test_credit_that_moves_at_once_is_told_in_turn(world: World, client: Client) -> None:
+    treli = Treli(client)
+    async with receiving() as receiver:
+        secret = await listen(client, receiver, "invoice.voided")
+        customer = await treli.post("/customers", {"email": "compras@example.com", "full_name": "Empresa SAS"})
+        item = {"items": [{"name": "Matrícula", "unit_price": "100000.00"}], "customer": customer["id"]}
+        made = [await treli.post("/invoices", {**item, "invoice_number": str(n)}) for n in range(5)]
+        for invoice in made:
+            await treli.post(f"/invoices/{invoice['id']}/pay", {"amount": "10000.00", "method": "cash"})
+        await asyncio.gather(*(treli.post(f"/invoices/{invoice['id']}/void") for invoice in made))
+        await world.drain()
+        told = [verify(r, secret)["data"]["customer"]["credit_balance"] for r in receiver.received]
+        assert sorted(told) == [f"{n}0000.00" for n in range(1, 6)]
+
+
+def test_a_rotation_signs_with_both_secrets_the_old_one_last() -> None:
+    now = datetime(2024, 11, 15, 16, 44, 50, tzinfo=UTC)
+    message = Message(event_id=UUID(int=7), type="invoice.paid", subject_version=1, body=b"{}")
+    endpoint = Endpoint(
+        account_id=UUID(int=1),
+        id=UUID(int=2),
+        dialect="treli",
+        name="ERP",
+        description=None,
+        url="https://erp.example.com",
+        types=(),
+        secret="new",
+        token="",
+        created_at=now,
+        updated_at=now,
+    )
+    headers = dict(TreliWebhooks().headers(message, endpoint, ("new", "old"), 1731715808))
+    new, old = (signature(secret, 1731715808, b"{}") for secret in ("new", "old"))
+    assert headers["x-treli-signature"] == f"t=1731715808,v1={new},v1={old}"
+    # A receiver that makes a dictionary of it goes on with the secret that it has.
+    assert dict(part.split("=", 1) for part in headers["x-treli-signature"].split(","))["v1"] == old

@@ -14,6 +14,8 @@ _FEED = struct.Struct(">B8sq16sii")
 _FEED_VERSION = 1
 _IDS = struct.Struct(">B8s16s")
 _IDS_VERSION = 2
+_PAIRS = struct.Struct(">B8s16s16s")
+_PAIRS_VERSION = 3
 
 
 def feed_cursor(account_id: UUID, place: Place) -> str:
@@ -41,6 +43,18 @@ def read_id_cursor(text: str, account_id: UUID) -> UUID:
     _, mark, last = _unpack(_IDS, _IDS_VERSION, text)
     _check(mark, account_id)
     return UUID(bytes=last)
+
+
+def pair_cursor(account_id: UUID, last: tuple[UUID, UUID]) -> str:
+    """A place in a list that is ordered by two ids."""
+    return _text(_PAIRS.pack(_PAIRS_VERSION, _mark(account_id), last[0].bytes, last[1].bytes))
+
+
+def read_pair_cursor(text: str, account_id: UUID) -> tuple[UUID, UUID]:
+    """The two ids that a cursor stands for. Raises InvalidQueryError."""
+    _, mark, first, second = _unpack(_PAIRS, _PAIRS_VERSION, text)
+    _check(mark, account_id)
+    return UUID(bytes=first), UUID(bytes=second)
 
 
 def _mark(account_id: UUID) -> bytes:

@@ -15,9 +15,11 @@ from recaudo.dialects.recaudo.errors import (
     invalid_reply,
 )
 from recaudo.dialects.recaudo.feed import TooManyWaitingError
+from recaudo.dialects.recaudo.receipts import refused
 from recaudo.dialects.recaudo.routes import Operations, routes
 from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.domain.states import RefusedError
+from recaudo.domain.undoing import NotUndoableError
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.auth import Authenticator, read_either
 from recaudo.edge.http import Reply
@@ -78,10 +80,19 @@ class Own:
                 return error_reply(403, "test_accounts_only", "Only test accounts can do this.")
             case GatewayNotAllowedError():
                 return error_reply(409, "method_not_allowed_here", "This payment does not take that method.")
-            case RefusedError():
-                return error_reply(409, error.refusal.value, REFUSALS.get(error.refusal, error.refusal.value))
             case _:
-                return _money_error(error)
+                return _refusal(error)
+
+
+def _refusal(error: Exception) -> Reply | None:
+    """What the rules of money do not allow."""
+    match error:
+        case RefusedError():
+            return error_reply(409, error.refusal.value, REFUSALS.get(error.refusal, error.refusal.value))
+        case NotUndoableError():
+            return refused(error)
+        case _:
+            return _money_error(error)
 
 
 def _money_error(error: Exception) -> Reply | None:

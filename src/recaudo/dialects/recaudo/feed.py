@@ -14,6 +14,7 @@ from recaudo.dialects.recaudo.cursors import feed_cursor, read_feed_cursor
 from recaudo.dialects.recaudo.errors import InvalidQueryError
 from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_replay
+from recaudo.dialects.recaudo.queries import read_limit, read_number, read_query
 from recaudo.domain.events import EVENT_TYPES
 from recaudo.domain.model import Account
 from recaudo.edge.http import Reply
@@ -23,8 +24,6 @@ from recaudo.store.replays import Replay
 from recaudo.usecases import replays
 from recaudo.usecases.core import Core, NotFoundError
 
-LIMIT_DEFAULT = 20
-LIMIT_MAX = 100
 WAIT_S_MAX = 30
 POLL_S = 0.25
 # Requests of one account that wait for events at the same time, in one server process.
@@ -131,15 +130,15 @@ class Feed:
         return {**shown, "message": {"type": type_, "body": body.decode()}}
 
     def _parse(self, request: ApiRequest) -> Wanted:
-        values = _query(request.query, ("limit", "cursor", "type", "subject", "wait", "dialect"))
+        values = read_query(request.query, ("limit", "cursor", "type", "subject", "wait", "dialect"))
         cursor, dialect = values.get("cursor"), values.get("dialect")
         if dialect is not None and dialect not in self._core.webhooks:
             raise InvalidQueryError("dialect", f"Must be one of {', '.join(self._core.webhooks)}.")
         return Wanted(
-            limit=_number(values, "limit", LIMIT_DEFAULT, low=1, high=LIMIT_MAX),
+            limit=read_limit(values),
             after=_place(cursor, request.account.id),
             filter=FeedFilter(types=_types(values.get("type")), subject_id=_subject(values.get("subject"))),
-            wait_s=_number(values, "wait", 0, low=0, high=WAIT_S_MAX),
+            wait_s=read_number(values, "wait", 0, low=0, high=WAIT_S_MAX),
             dialect=dialect,
         )
 
@@ -175,26 +174,10 @@ class Feed:
         )
 
 
-def _query(query: Sequence[tuple[str, str]], known: Sequence[str]) -> dict[str, str]:
-    for name, _ in query:
-        if name not in known:
-            raise InvalidQueryError(name[:100], f"There is no such parameter; use {', '.join(known)}.")
-    return dict(query)
-
-
 def _place(cursor: str | None, account_id: UUID) -> Place | None:
     if not cursor:
         return Place()
     return None if cursor == END else read_feed_cursor(cursor, account_id)
-
-
-def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
-    text = values.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
-        raise InvalidQueryError(name, f"Must be a whole number from {low} to {high}.")
-    return int(text)
 
 
 def _types(text: str | None) -> Sequence[str] | None:

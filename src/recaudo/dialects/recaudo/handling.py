@@ -9,10 +9,10 @@ from recaudo.edge.routing import ApiRequest
 from recaudo.usecases.core import NotFoundError
 
 
-def id_of(request: ApiRequest) -> UUID:
-    """The id that the path names. Raises NotFoundError for what can be none."""
+def id_of(request: ApiRequest, place: int = 0) -> UUID:
+    """An id that the path names. Raises NotFoundError for what can be none."""
     try:
-        return UUID(request.params[0])
+        return UUID(request.params[place])
     except ValueError:
         raise NotFoundError from None
 

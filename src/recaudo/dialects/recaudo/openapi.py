@@ -9,6 +9,7 @@ from recaudo.dialects.recaudo import (
     openapi_examples as examples,
     openapi_money_examples as money_examples,
     openapi_money_schemas as money_schemas,
+    openapi_receipts as receipts,
 )
 from recaudo.dialects.recaudo.openapi_errors import errors
 from recaudo.dialects.recaudo.openapi_events import EVENTS
@@ -27,6 +28,7 @@ _TAGS: Mapping[str, tuple[str, str]] = {
     "gateways": ("Gateways", "Who collects the account's money: their credentials, their order, their methods."),
     "refunds": ("Refunds", "Giving money back, and asking for it again."),
     "reconciling": ("Reconciling", "What gateways report and we do not, and the reverse."),
+    **receipts.TAGS,
     "clock": ("Clock", "The account's own present. Test accounts move it."),
     "sandbox": ("Sandbox", "A gateway that does what you ask, for test accounts."),
     "types": ("Event types", "What the feed shows, and endpoints of the dialect `recaudo` are sent: one `POST` each."),
@@ -66,10 +68,9 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("delivery_id", "The delivery.", examples.DELIVERY_ID),
         ("replay_id", "The replay.", examples.REPLAY_ID),
         ("gateway_id", "The gateway.", money_examples.GATEWAY_ID),
-        ("receipt_id", "The receipt.", money_examples.RECEIPT_ID),
         ("refund_id", "The refund.", money_examples.REFUND_ID),
         ("suspense_id", "The entry.", money_examples.SUSPENSE_ID),
-        ("invoice_id", "The invoice.", examples.INVOICE_ID),
+        *((name, *said) for name, said in receipts.PATH_PARAMETERS.items()),
     )
 }
 
@@ -82,18 +83,18 @@ def document(router: Router, base_url: str) -> Json:
             info={
                 "title": "Recaudo: our own additions",
                 "version": __version__,
-                "summary": "Events, webhooks, gateways, refunds, reconciliation, a test account's tools.",
+                "summary": "Events, webhooks, gateways, receipts, refunds, certificates, reconciliation, test tools.",
                 "description": GUIDE.read_text(encoding="utf-8"),
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             servers=({"url": f"{base_url}/recaudo/v1", "description": "This server."},),
             security={"bearer": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
             tags=_TAGS,
-            schemas={**ANSWERS, **money_schemas.ANSWERS, **BODIES, **money_schemas.BODIES},
+            schemas={**ANSWERS, **money_schemas.ANSWERS, **receipts.SCHEMAS, **BODIES, **money_schemas.BODIES},
             headers=_HEADERS,
             path_parameters=_PATH_PARAMETERS,
             once_parameter=_KEY_PARAMETER,
-            operations=OPERATIONS,
+            operations={**OPERATIONS, **receipts.OPERATIONS},
             errors=errors(),
             problems={kind: kind.value for kind in ProblemKind},
             events=EVENTS,

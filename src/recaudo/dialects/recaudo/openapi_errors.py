@@ -14,8 +14,10 @@ from recaudo.dialects.recaudo.errors import (
     invalid_reply,
 )
 from recaudo.dialects.recaudo.parse import METHODS
+from recaudo.dialects.recaudo.receipts import WHY_NOT, refused
 from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.domain.states import Refusal
+from recaudo.domain.undoing import NotUndoableError
 from recaudo.edge.http import Reply
 from recaudo.edge.openapi import ErrorCase, Json
 from recaudo.edge.problems import ProblemKind
@@ -104,6 +106,7 @@ def errors() -> dict[str, ErrorCase]:
         "not_found_refund": _missing("There is no such refund."),
         "not_found_suspense": _missing("There is no such entry."),
         "not_found_invoice": _missing("There is no such invoice."),
+        "not_found_withholding": _missing("Nothing is withheld under this retention of this invoice."),
         "test_accounts_only": _case(
             error_reply(403, "test_accounts_only", "Only test accounts can do this."), "The account is a live one."
         ),
@@ -120,6 +123,9 @@ def errors() -> dict[str, ErrorCase]:
             "The payment does not take that method.",
         ),
         **{refusal.value: _refusal(refusal, message) for refusal, message in REFUSALS.items()},
+        **{why.value: _case(refused(NotUndoableError(why)), message) for why, message in WHY_NOT.items()},
+        "validation_error_reason": _invalid("reason", "Must be text of 1 to 255 characters."),
+        "validation_error_certificate": _invalid("number", "Must be text of 1 to 50 characters."),
         "validation_error_clock": _invalid("now", "A test clock only moves forward."),
         "validation_error_payment": _invalid("method", f"Must be one of {', '.join(METHODS)}."),
         "validation_error_endpoint": _invalid("url", "Must not lead into a private or local network."),

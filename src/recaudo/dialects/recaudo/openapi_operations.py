@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from recaudo.dialects.recaudo import openapi_examples as examples
 from recaudo.dialects.recaudo.errors import PAYING_REFUSALS
-from recaudo.dialects.recaudo.feed import LIMIT_DEFAULT, LIMIT_MAX, WAIT_S_MAX
+from recaudo.dialects.recaudo.feed import WAIT_S_MAX
 from recaudo.dialects.recaudo.openapi_money_operations import OPERATIONS as _MONEY
 from recaudo.dialects.recaudo.openapi_schemas import DIALECTS, EVENT_NAME, EVENT_TYPE, TEXT, UUID
+from recaudo.dialects.recaudo.queries import LIMIT_DEFAULT, LIMIT_MAX
 from recaudo.domain.delivering import ENDPOINTS_MAX, DeliveryState
 from recaudo.edge.openapi import Content, Example, Json, OperationDocs, ref
 
@@ -147,7 +148,8 @@ _WEBHOOKS: Mapping[str, OperationDocs] = {
     ),
     "rotateWebhook": OperationDocs(
         description="Gives an endpoint a new secret. For `overlap_hours` (24 unless sent) `webhook-signature` carries "
-        "two signatures, the new secret's first, so that a receiver with either passes. `0` ends the old one at once.",
+        "two signatures, the new secret's first, so that a receiver with either passes; so does `x-treli-signature`. "
+        "`0` ends the old one at once.",
         success="The endpoint with its new secret.",
         answer=_answer("Endpoint", "The new secret", examples.ROTATED_ENDPOINT),
         body=Content(

@@ -173,6 +173,8 @@ _EVENT_DATA: Mapping[str, Json] = {
     "excess_minor": in_minor("Only in `collection.overpaid`: what became customer credit."),
     "refunded_minor": in_minor("Only in `collection.refunded`: how much went back."),
     "refund_id": member(UUID, "Only in `refund.*`: the refund."),
+    "credit_note_id": member(UUID, "Only in `invoice.credited` and `invoice.credit_voided`: the credit note."),
+    "lowered_minor": in_minor("Only there too: what the note took off the invoice, or gave back to it."),
     "endpoint": member(
         record(
             "Failing endpoint",

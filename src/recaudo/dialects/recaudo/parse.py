@@ -17,6 +17,8 @@ from recaudo.usecases.replays import AskReplay
 from recaudo.usecases.webhooks import NewEndpoint
 
 URL_CHARS_MAX = 500
+REASON_CHARS_MAX = 255
+CERTIFICATE_CHARS_MAX = 50
 OVERLAP_HOURS_MAX = 168
 REPLAYED_IDS_MAX = 1000
 # A test clock may be moved by this much at once: enough for any due date.
@@ -137,6 +139,25 @@ def _words(value: object, field: str, known: Collection[str], what: str) -> list
         if not isinstance(item, str) or item not in known:
             raise InvalidError(field, f"{repr(item)[:60]} is no {what}; use {', '.join(known)}.")
     return list(dict.fromkeys(cast("list[str]", value)))
+
+
+# --- Receipts and certificates ---
+
+
+def parse_reason(body: Mapping[str, Any]) -> str:
+    """Why a sum is undone. Raises InvalidError."""
+    return read_text(body, "reason", REASON_CHARS_MAX)
+
+
+def parse_certificate(body: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The number of a certificate of withheld tax, and where it can be read. Raises InvalidError."""
+    number = read_text(body, "number", CERTIFICATE_CHARS_MAX)
+    if body.get("url") is None:
+        return number, None
+    url = _url(body["url"])
+    if urlsplit(url).scheme != "https":
+        raise InvalidError("url", "Must begin with https://.")
+    return number, url
 
 
 # --- Events ---

@@ -14,7 +14,9 @@ from recaudo.domain.delivering import Endpoint
 from recaudo.domain.model import Attempt, Collection, Invoice, Receipt
 from recaudo.store.deliveries import DeliveryView
 from recaudo.store.events import Told
+from recaudo.store.receipts import ReceiptView
 from recaudo.store.replays import Replay
+from recaudo.store.withholdings import Withholding
 
 _TRY = ("at", "status", "error", "latency_ms", "answer")
 # What another tenant's program could use, or nobody outside the core needs.
@@ -139,6 +141,31 @@ def replay(it: Replay) -> dict[str, Any]:
         "only_failed": it.only_failed,
         "created_at": instant(it.created_at),
         "finished_at": optional_instant(it.finished_at),
+    }
+
+
+def receipt(it: ReceiptView) -> dict[str, Any]:
+    """A receipt; below zero, money that went back."""
+    return plain(it.receipt) | {
+        "customer_id": None if it.customer_id is None else str(it.customer_id),
+        "reversed_minor": it.reversed_minor,
+    }
+
+
+def withholding(it: Withholding) -> dict[str, Any]:
+    """What a payer withholds, and the certificate that proves it."""
+    certificate = it.certificate
+    return {
+        "invoice_id": str(it.invoice_id),
+        "retention_id": str(it.retention_id),
+        "customer_id": None if it.customer_id is None else str(it.customer_id),
+        "invoice_state": it.invoice_state,
+        "kind": it.kind,
+        "amount_minor": it.amount_minor,
+        "currency": it.currency,
+        "certificate": None
+        if certificate is None
+        else {"number": certificate.number, "url": certificate.url, "certified_at": instant(certificate.at)},
     }
 
 

@@ -1,4 +1,4 @@
-"""Operations of our own additions: events, endpoints, gateways, refunds, comparisons, a test account's tools."""
+"""Operations of our own additions: events, endpoints, gateways, receipts, refunds, withholdings, tools of tests."""
 
 import asyncio
 import secrets
@@ -13,8 +13,10 @@ from recaudo.dialects.recaudo.feed import Feed
 from recaudo.dialects.recaudo.gateways import Gateways
 from recaudo.dialects.recaudo.handling import id_of, ok
 from recaudo.dialects.recaudo.parse import parse_clock, parse_sandbox_payment
+from recaudo.dialects.recaudo.receipts import Receipts
 from recaudo.dialects.recaudo.refunds import Refunds
 from recaudo.dialects.recaudo.telling import Telling
+from recaudo.dialects.recaudo.withholdings import Withholdings
 from recaudo.domain.model import Account, payable_now
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.auth import Authenticator
@@ -37,6 +39,8 @@ class Operations:
         self.gateways = Gateways(core)
         self.refunds = Refunds(core)
         self.comparing = Comparing(core)
+        self.receipts = Receipts(core)
+        self.withholdings = Withholdings(core)
 
     async def get_clock(self, request: ApiRequest) -> Reply:
         """GET /clock: the account's present."""
@@ -93,6 +97,8 @@ def routes(operations: Operations) -> Sequence[Route]:
         *o.gateways.routes(),
         *o.refunds.routes(),
         *o.comparing.routes(),
+        *o.receipts.routes(),
+        *o.withholdings.routes(),
         Route(
             method="GET",
             path="/clock",

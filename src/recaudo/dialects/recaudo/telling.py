@@ -12,6 +12,7 @@ from recaudo.dialects.recaudo.errors import InvalidError, InvalidQueryError
 from recaudo.dialects.recaudo.handling import id_of, ok
 from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_changed_endpoint, parse_new_endpoint, parse_overlap
+from recaudo.dialects.recaudo.queries import read_limit, read_query, read_uuid, read_word
 from recaudo.domain.delivering import DeliveryState, Endpoint
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.http import Reply
@@ -22,8 +23,6 @@ from recaudo.usecases import webhooks
 from recaudo.usecases.core import Core, NotFoundError
 from recaudo.usecases.webhooks import Place
 
-LIMIT_DEFAULT = 20
-LIMIT_MAX = 100
 ENDPOINTS_SHOWN_MAX = 100
 
 
@@ -118,16 +117,9 @@ class Telling:
 
     async def list_deliveries(self, request: ApiRequest) -> Reply:
         """GET /deliveries: newest first, by state, endpoint or event. State `failed` is the dead list."""
-        values = dict(request.query)
-        for name in values:
-            if name not in {"limit", "cursor", "state", "endpoint", "event"}:
-                raise InvalidQueryError(
-                    name[:100], "There is no such parameter; use limit, cursor, state, endpoint, event."
-                )
-        limit = _limit(values.get("limit"))
-        state = values.get("state")
-        if state is not None and state not in set(DeliveryState):
-            raise InvalidQueryError("state", f"Must be one of {', '.join(DeliveryState)}.")
+        values = read_query(request.query, ("limit", "cursor", "state", "endpoint", "event"))
+        limit = read_limit(values)
+        state = read_word(values, "state", list(DeliveryState))
         cursor = values.get("cursor")
         async with self._core.database.connection() as connection:
             found = await deliveries.list_deliveries(
@@ -135,7 +127,7 @@ class Telling:
                 request.account.id,
                 before=None if not cursor else read_id_cursor(cursor, request.account.id),
                 state=state,
-                endpoint_id=_uuid(values, "endpoint"),
+                endpoint_id=read_uuid(values, "endpoint"),
                 event_id=_event(values),
                 limit=limit + 1,
             )
@@ -247,16 +239,6 @@ class Telling:
         )
 
 
-def _uuid(values: dict[str, str], name: str) -> UUID | None:
-    text = values.get(name)
-    if text is None:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidQueryError(name, "Must be a UUID.") from None
-
-
 def _event(values: dict[str, str]) -> UUID | None:
     text = values.get("event")
     if text is None:
@@ -265,11 +247,3 @@ def _event(values: dict[str, str]) -> UUID | None:
     if number is None:
         raise InvalidQueryError("event", "Must look like evt_00031NFOhRbPW70ofLxC7oUb.")
     return UUID(int=number)
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return LIMIT_DEFAULT
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= LIMIT_MAX:
-        raise InvalidQueryError("limit", f"Must be a whole number from 1 to {LIMIT_MAX}.")
-    return int(text)

@@ -45,7 +45,7 @@ from recaudo.dialects.treli.reading import (
 )
 from recaudo.domain.billing import Bill, Line, Terms
 from recaudo.domain.changes import Change
-from recaudo.domain.model import Account, Case, Collection, InvoiceKind
+from recaudo.domain.model import Account, Case, Collection, Invoice, InvoiceKind
 from recaudo.domain.opening import Asking
 from recaudo.domain.states import CollectionCommand, Refusal, RefusedError, allow_collection
 from recaudo.edge.http import Reply
@@ -211,10 +211,7 @@ def read_part(reading: Reading, body: Mapping[str, Any]) -> PartialPayment:
     rule_id: UUID | None = values.get("rule_id")
 
     def terms(case: Case, collection: Collection) -> Terms:
-        title = f"Saldo de {shown.of_invoice(case.invoice, 'la ')}"
-        rest = Terms(
-            title=title, base_minor=collection.due_minor - amount_minor, wire={DIALECT: {"description": title}}
-        )
+        rest = rest_terms(case.invoice, collection.due_minor - amount_minor)
         return msgspec.structs.replace(rest, rule_id=rule_id or (collection.terms or Terms()).rule_id)
 
     return PartialPayment(
@@ -224,6 +221,12 @@ def read_part(reading: Reading, body: Mapping[str, Any]) -> PartialPayment:
         days_until_due=values.get("days_until_due", 0),
         terms=terms,
     )
+
+
+def rest_terms(of: Invoice, amount_minor: int) -> Terms:
+    """The terms of a collection that asks for what is left, in minor units: of another one, or of a voided note."""
+    title = f"Saldo de {shown.of_invoice(of, 'la ')}"
+    return Terms(title=title, base_minor=amount_minor, wire={DIALECT: {"description": title}})
 
 
 _TOTAL = (Field("total", "total_minor", amount(above_zero=False), required=True),)

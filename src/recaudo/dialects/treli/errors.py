@@ -90,6 +90,9 @@ REFUSALS: Mapping[Refusal, str] = {
     Refusal.COLLECTION_EXPIRED: "collection_voided",
     Refusal.COLLECTION_UNCOLLECTIBLE: "collection_uncollectible",
     Refusal.COLLECTION_WITHOUT_CONTACT: "no_contact",
+    Refusal.NOTES_ABOVE_TOTAL: "credit_note_exceeds_invoice",
+    Refusal.NOTE_VOID: "credit_note_voided",
+    Refusal.CREDIT_USED: "credit_already_used",
 }
 """Refusals that this dialect's operations can meet; those of starting an attempt belong to the payer's page."""
 

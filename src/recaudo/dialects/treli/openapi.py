@@ -8,6 +8,7 @@ from recaudo import __version__
 from recaudo.dialects.treli import (
     openapi_catalogue,
     openapi_collections,
+    openapi_credit_notes,
     openapi_customers,
     openapi_invoices,
     openapi_registers,
@@ -26,6 +27,7 @@ PARTS: Sequence[Part] = (
     openapi_collections.PART,
     openapi_customers.PART,
     openapi_catalogue.PART,
+    openapi_credit_notes.PART,
     openapi_registers.PART,
 )
 """What each noun says, in the order of the routes."""
@@ -109,7 +111,7 @@ def _docs(base_url: str) -> ApiDocs:
         info={
             "title": "API de Recaudo, dialecto Treli",
             "version": __version__,
-            "summary": "Facturas, cobros, clientes, productos, precios, retenciones y reglas de cobro.",
+            "summary": "Facturas, cobros, clientes, productos, precios, notas crédito, retenciones y reglas de cobro.",
             "description": GUIDE.read_text(encoding="utf-8"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

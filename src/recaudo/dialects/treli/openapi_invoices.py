@@ -324,7 +324,9 @@ _SHOWN: Mapping[str, Json] = {
         ),
     },
     "retentions_total": member(MONEY, "Lo que el cliente retiene."),
-    "amount_to_collect": member(MONEY, "Lo que `total_paid` debe alcanzar: `total` menos retenciones y cambios."),
+    "amount_to_collect": member(
+        MONEY, "Lo que `total_paid` debe alcanzar: `total` menos retenciones, notas crédito y cambios."
+    ),
     "checkout_url": member(TEXT, "Página donde se paga lo que vence primero; después, la del comprobante."),
 }
 _ITEM_SHOWN: Mapping[str, Json] = {

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from recaudo.dialects.treli import collections, customers, invoices, prices, products, retentions
+from recaudo.dialects.treli import collections, credit_notes, customers, invoices, prices, products, retentions
 from recaudo.dialects.treli.collections import CollectionActions
+from recaudo.dialects.treli.credit_notes import CreditNoteActions
 from recaudo.dialects.treli.customers import CustomerActions
 from recaudo.dialects.treli.invoices import InvoiceActions
 from recaudo.dialects.treli.prices import PriceActions
@@ -26,6 +27,7 @@ class Operations:
         self.customers = CustomerActions(core)
         self.products = ProductActions(core)
         self.prices = PriceActions(core)
+        self.credit_notes = CreditNoteActions(core)
         self.retentions = RetentionActions(core)
         self.rules = RuleActions(core)
 
@@ -40,6 +42,7 @@ def routes(operations: Operations) -> Sequence[Route]:
         *o.sums.routes(),
         *o.products.routes(),
         *o.prices.routes(),
+        *o.credit_notes.routes(),
     )
 
 
@@ -54,6 +57,7 @@ REFUSALS: Sequence[Callable[[Exception], Reply | None]] = (
     customers.refused,
     products.refused,
     prices.refused,
+    credit_notes.refused,
     retentions.refused,
 )
 """What each noun says of the errors that its operations raise."""

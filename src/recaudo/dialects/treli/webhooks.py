@@ -78,12 +78,16 @@ class TreliWebhooks:
         return envelope(type_, _data(told, base_url), event_id=event_id, at=now, told=told)
 
     def headers(self, message: Message, endpoint: Endpoint, secrets: Sequence[str], now_s: int) -> Headers:
-        """The headers of one try (15.1). During a rotation the old secret signs: it is the one the receiver has."""
+        """The headers of one try (15.1). During a rotation there are two `v1`, the new secret's first.
+
+        A receiver that knows of one only keeps the last when it makes a dictionary of them: that of the secret it has.
+        """
+        signed = "".join(f",v1={signature(secret, now_s, message.body)}" for secret in secrets)
         return (
             ("content-type", "application/json; charset=utf-8"),
             ("user-agent", "Recaudo-Webhook/1"),
             ("Recaudo-Subject-Version", str(message.subject_version)),
-            ("x-treli-signature", f"t={now_s},v1={signature(secrets[-1], now_s, message.body)}"),
+            ("x-treli-signature", f"t={now_s}{signed}"),
         )
 
 
@@ -129,7 +133,7 @@ def _data(told: Told, base_url: str) -> dict[str, Any]:
 
 def _customer(it: Customer, told: Told) -> dict[str, Any]:
     """The customer (6.6) and three members more (15.2)."""
-    known = customers.shown(it, 0, told.account)
+    known = customers.shown(it, told.snapshot.credit_minor(told.account.currency), told.account)
     address = it.address or {}
     line = ", ".join(
         str(address[name]) for name in ("address_1", "city", "state", "country") if address.get(name) is not None

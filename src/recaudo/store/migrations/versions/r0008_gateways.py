@@ -5,7 +5,7 @@ from alembic import op
 from recaudo.store.migrate import statements
 
 revision = "0008_gateways"
-down_revision = "0005_reversals"
+down_revision = "0007_allocations"
 
 
 def upgrade() -> None:
