@@ -198,7 +198,10 @@ DAMAGE = {
     ),
     "money that went back of no receipt": (
         "receipt-reversed",
-        "UPDATE receipt SET kind = 'refund', amount_minor = -amount_minor, reverses = account_id WHERE amount_minor > 0",
+        """
+        UPDATE receipt SET kind = 'refund', amount_minor = -amount_minor, reverses = account_id
+        WHERE amount_minor > 0
+        """,
     ),
     "a refund that is in no book": ("refund-booked", "UPDATE refund SET amount_minor = amount_minor + 1"),
     "a transaction that fits nothing": (

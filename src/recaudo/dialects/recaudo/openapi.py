@@ -70,6 +70,7 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("gateway_id", "The gateway.", money_examples.GATEWAY_ID),
         ("refund_id", "The refund.", money_examples.REFUND_ID),
         ("suspense_id", "The entry.", money_examples.SUSPENSE_ID),
+        ("invoice_id", "The invoice.", examples.INVOICE_ID),
         *((name, *said) for name, said in receipts.PATH_PARAMETERS.items()),
     )
 }
