@@ -499,7 +499,7 @@ async def test_a_screen_reader_hears_every_control_by_name(phone: Phone, client:
         ("radio", "Todo el saldo $ 100.000"),
         ("radio", "Una parte Entre $ 20.000 y $ 80.000"),
         ("group", "¿Cómo quiere pagar?"),
-        ("radio", "PSE Cuenta de ahorros o corriente"),
+        ("radio", "PSE Desde su cuenta, en la página de su banco"),
         ("combobox", "Resultado de la prueba"),
         ("button", "Pagar $ 100.000"),
         ("link", "English"),
