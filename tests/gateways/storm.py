@@ -32,6 +32,7 @@ from recaudo.config import Vendors
 from recaudo.domain.answers import Form, Redirect
 from recaudo.domain.attempting import step_of
 from recaudo.domain.model import Account, Attempt
+from recaudo.edge.observe import configure_logging
 from recaudo.store.accounts import find_account
 from recaudo.store.embedded import open_embedded
 from recaudo.store.migrate import migrate
@@ -280,7 +281,8 @@ def tell(tally: Tally, console: Console) -> None:
 
 async def main(arguments: Any) -> int:
     console = Console()
-    with tempfile.TemporaryDirectory() as folder:
+    configure_logging("error")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         with open_embedded(home) as handle:
             await migrate(handle.url)

@@ -1,7 +1,7 @@
 """The gateways of merchants, with their credentials encrypted, and the comparisons that were made with them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,10 @@ class MerchantGateway(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Which one, without what must not be read."""
         return f"MerchantGateway({self.kind!r}, id={self.id!r})"
+
+    def __rich_repr__(self) -> Iterator[str]:
+        """The same for tracebacks that show what names held."""
+        yield repr(self)
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):

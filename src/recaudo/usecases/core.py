@@ -97,6 +97,10 @@ class NotFoundError(Exception):
     """The account has no such object."""
 
 
+class NotYetError(Exception):
+    """Somebody else is not ready, so due work is given back and tried again later; nothing of ours is wrong."""
+
+
 class KeyReusedError(Exception):
     """The idempotency key was used with another body: `first` then, `again` now, both canonical."""
 

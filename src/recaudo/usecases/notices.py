@@ -19,7 +19,7 @@ from recaudo.store.due import Claimed
 from recaudo.store.gateway_notices import KeptNotice
 from recaudo.store.gateways import MerchantGateway, find_gateway_of_notices
 from recaudo.usecases import attempts, gateways
-from recaudo.usecases.core import Core, NotFoundError
+from recaudo.usecases.core import Core, NotFoundError, NotYetError
 from recaudo.usecases.ports import Claim, Configured, Gateway, Notice, RawNotice
 from recaudo.usecases.suspense import entry
 
@@ -41,10 +41,6 @@ class Received(StrEnum):
     KEPT = "kept"
     REPEATED = "repeated"
     INVALID = "invalid"
-
-
-class NotYetError(Exception):
-    """The gateway did not answer; the notice stays open and is followed up later."""
 
 
 async def find_receiver(core: Core, notice_key: str) -> MerchantGateway:

@@ -1,6 +1,6 @@
 """The few protocols with many implementations."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
@@ -94,6 +94,10 @@ class Configured(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Who it is, without what must not be read."""
         return f"Configured({self.kind!r}, account_id={self.account_id!r})"
+
+    def __rich_repr__(self) -> Iterator[str]:
+        """The same for tracebacks that show what names held."""
+        yield repr(self)
 
 
 class GatewayContext(msgspec.Struct, frozen=True, kw_only=True):

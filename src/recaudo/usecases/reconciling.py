@@ -18,7 +18,7 @@ from recaudo.store import accounts, cases, gateways as store
 from recaudo.store.due import Claimed
 from recaudo.store.gateways import MerchantGateway, Reconciliation
 from recaudo.usecases import gateways, notices
-from recaudo.usecases.core import Core
+from recaudo.usecases.core import Core, NotYetError
 from recaudo.usecases.ports import Gateway, GatewayDownError
 
 # A transaction may be written in the gateway's list a little later, and its day may not begin when ours does.
@@ -87,7 +87,7 @@ async def compare(
 
 
 async def compare_daily(core: Core, claimed: Claimed) -> None:
-    """The worker's comparison of one gateway since the last one. Raises GatewayDownError, and is tried again then."""
+    """The worker's comparison of one gateway since the last one. Raises NotYetError while it cannot be asked."""
     async with core.database.connection() as connection:
         account = await accounts.find_account(connection, claimed.account_id)
         it = await store.find_gateway(connection, claimed.account_id, claimed.id, core.vault)
@@ -96,7 +96,10 @@ async def compare_daily(core: Core, claimed: Claimed) -> None:
     now = core.clock.now()
     since = (it.compared_until or now - FIRST_COMPARED) - OVERLAP
     if it.enabled:
-        await _compare_and_note(core, account, it, max(since, now - timedelta(days=DAYS_MAX)), now)
+        try:
+            await _compare_and_note(core, account, it, max(since, now - timedelta(days=DAYS_MAX)), now)
+        except GatewayDownError as error:
+            raise NotYetError(str(error)) from error
     async with core.database.connection() as connection:
         due_at = gateways.next_comparison(now, core.chance())
         await store.compare_again(connection, account.id, it.id, compared_until=now, due_at=due_at)

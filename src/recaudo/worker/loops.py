@@ -14,7 +14,7 @@ from recaudo.edge.observe import DeliveryMeter
 from recaudo.store.database import DatabaseAwayError
 from recaudo.store.due import Claimed
 from recaudo.usecases import documents, due, notices, reconciling, refunds, replays
-from recaudo.usecases.core import Core
+from recaudo.usecases.core import Core, NotYetError
 from recaudo.worker.backoff import wait_after
 from recaudo.worker.deliveries import CLAIMED_MAX, RESERVED, Dispatcher
 from recaudo.worker.sender import Sender
@@ -98,6 +98,9 @@ async def _once(core: Core, job: Job) -> int:
 async def _perform(core: Core, job: Job, row: Claimed) -> None:
     try:
         await job.perform(core, row)
+    except NotYetError as error:
+        _log.warning("due_work_waits", table=job.table, id=str(row.id), tries=row.tries, reason=str(error))
+        await due.give_back(core, job.table, row, until=core.clock.now() + wait_after(row.tries), error=str(error))
     except Exception as error:  # noqa: BLE001 - told, noted on the row, and tried again later
         _log.error("due_work_failed", table=job.table, id=str(row.id), tries=row.tries, exc_info=error)
         until = core.clock.now() + wait_after(row.tries)
