@@ -14,10 +14,10 @@ CHROMIUM := $(or $(RECAUDO_TEST_CHROMIUM),$(firstword \
 	$(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format bench lock clean check-browser
+.PHONY: help setup setup-dev demo demo-gateways storm test lint format bench lock clean check-browser
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.run ## install what the server needs into .venv
 
@@ -25,6 +25,12 @@ setup-dev: $(VENV)/.dev ## the same, and what the tests and checks need
 
 demo: setup ## start a server with a demo merchant on http://127.0.0.1:8000
 	@$(BIN)/recaudo demo
+
+demo-gateways: setup ## the same, with fakes of Wompi and Mercado Pago to pay through
+	@$(BIN)/python -m tests.fakes.demo
+
+storm: setup-dev ## 10,000 payments with trouble at every step (ARGS="--payments 500 --seed 3")
+	@$(BIN)/python -m tests.gateways.storm $(ARGS)
 
 test: setup-dev check-browser ## run every test (ARGS="..." goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
