@@ -92,10 +92,10 @@ def test_nothing_starts_once_the_time_is_over_even_before_the_collection_expired
     assert refusal_of(lambda: life.start(100)) is Refusal.COLLECTION_EXPIRED
 
 
-@pytest.mark.parametrize("open_answer", [{"unknown": True}, {}])
-def test_while_a_try_is_not_decided_another_starts_only_on_the_payer_s_word(open_answer: dict[str, bool]):
+@pytest.mark.parametrize("unknown", [True, False])
+def test_while_a_try_is_not_decided_another_starts_only_on_the_payer_s_word(unknown: bool):
     life = an_invoice(100)
-    life.conclude(life.start(100), *([] if open_answer else [processing()]), **open_answer)
+    life.conclude(life.start(100), *([] if unknown else [processing()]), unknown=unknown)
     assert refusal_of(lambda: life.start(100)) is Refusal.ATTEMPT_IN_PROGRESS
     assert refusal_of(lambda: life.start(100, again=True)) is None
 

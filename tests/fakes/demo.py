@@ -44,7 +44,7 @@ async def main() -> int:
                     await ready(session, server)
                     page = await set_up(session, wompi, mercadopago)
             except (RuntimeError, TimeoutError, aiohttp.ClientError) as error:
-                print(f"The demo could not be set up: {error}", file=sys.stderr)
+                sys.stderr.write(f"The demo could not be set up: {error}\n")
                 return 1
             tell(page, fakes_url)
             return await server.wait()
@@ -125,7 +125,7 @@ async def call(session: aiohttp.ClientSession, method: str, path: str, body: Any
 
 def tell(page: str, fakes_url: str) -> None:
     """What there is to see."""
-    print(
+    sys.stdout.write(
         f"""
 Both gateways are set up, with vendors that live on this machine only.
 
@@ -137,9 +137,9 @@ Both gateways are set up, with vendors that live on this machine only.
   API                     {SERVER}/recaudo/docs (key {KEY})
 
 Ctrl+C stops everything.
-""",
-        flush=True,
+"""
     )
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

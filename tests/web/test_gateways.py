@@ -127,7 +127,9 @@ class Stage:
 
     async def details(self, **changes: str) -> Seen:
         """The second form, filled in."""
-        return await self.visitor.submit(await self.choose(), headers=None, **{**PERSON, **changes})
+        filled: dict[str, str] = {**PERSON, **changes}
+        page = await self.choose()
+        return await self.visitor.post(page.document.action, {**page.document.fields, **filled})
 
     async def show(self) -> Seen:
         return await self.visitor.get(self.path)
@@ -336,7 +338,8 @@ async def test_an_amount_that_the_method_does_not_take_is_refused_in_words(core:
 
 
 async def test_the_simulated_outcomes_are_the_sandboxs_only(stage: Stage) -> None:
-    stage.core.gateways["sandbox"] = Sandbox()
+    gateways: Any = stage.core.gateways
+    gateways["sandbox"] = Sandbox()
     page = await stage.show()
     assert "Resultado de la prueba" not in page.document.words
     assert "sandbox:" not in page.text

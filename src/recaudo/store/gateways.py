@@ -1,7 +1,7 @@
 """The gateways of merchants, with their credentials encrypted, and the comparisons that were made with them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -46,9 +46,9 @@ class MerchantGateway(msgspec.Struct, frozen=True, kw_only=True):
         """Which one, without what must not be read."""
         return f"MerchantGateway({self.kind!r}, id={self.id!r})"
 
-    def __rich_repr__(self) -> Iterator[str]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """The same for tracebacks that show what names held."""
-        yield repr(self)
+        return [("id", self.id)]
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """The few protocols with many implementations."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -95,9 +95,9 @@ class Configured(msgspec.Struct, frozen=True, kw_only=True):
         """Who it is, without what must not be read."""
         return f"Configured({self.kind!r}, account_id={self.account_id!r})"
 
-    def __rich_repr__(self) -> Iterator[str]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """The same for tracebacks that show what names held."""
-        yield repr(self)
+        return [("id", self.id)]
 
 
 class GatewayContext(msgspec.Struct, frozen=True, kw_only=True):
