@@ -57,6 +57,7 @@ from recaudo.system import RandomIds, SystemClock, random_fraction
 from recaudo.usecases import gateways as merchant_gateways
 from recaudo.usecases.core import Core
 from recaudo.usecases.ports import Gateway
+from recaudo.usecases.resting import Rests
 from recaudo.usecases.turns import Turns
 from recaudo.usecases.webhooks import check_secrets
 from recaudo.web.site import make_site
@@ -98,6 +99,7 @@ def make_core(database: Database, secret: str, vendors: Vendors | None = None) -
         gateways=gateways,
         webhooks=webhooks,
         vault=Vault(secret),
+        rests=Rests(),
     )
 
 

@@ -15,7 +15,6 @@ import msgspec
 
 from recaudo.domain import attempting, closing, crediting, replacing
 from recaudo.domain.answers import Answer, Fact, FactState, Reported, Unknown
-from recaudo.domain.attempting import Booked
 from recaudo.domain.billing import Bill, BilledItem, BilledRetention, Terms
 from recaudo.domain.changes import Books, Change, Moment
 from recaudo.domain.crediting import Issued, NewNote
@@ -33,7 +32,9 @@ from recaudo.domain.model import (
 )
 from recaudo.domain.opening import Asking, open_invoice
 from recaudo.domain.partial import PartialRule
+from recaudo.domain.references import gateway_reference
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, Refusal, RefusedError
+from recaudo.domain.transactions import Booked
 
 NOON = datetime(2025, 10, 20, 17, 0, tzinfo=UTC)
 ACCOUNT_ID = UUID(int=1)
@@ -212,7 +213,7 @@ class Life:
             amount_minor=amount_minor,
             currency=self.invoice.currency,
             gateway="sandbox",
-            reference=attempting.gateway_reference(attempt_id),
+            reference=gateway_reference(attempt_id),
             once_key=str(attempt_id),
             gateway_data={},
             created_at=self.now,

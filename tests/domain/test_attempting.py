@@ -8,9 +8,10 @@ import pytest
 
 from recaudo.domain import attempting
 from recaudo.domain.answers import Absent, Answer, FactState, Form, NotSent, Refused, Reported
-from recaudo.domain.attempting import base62, gateway_reference
 from recaudo.domain.changes import Books
+from recaudo.domain.references import base62, gateway_reference
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, Refusal
+from recaudo.domain.transactions import DOUBTED_FOR
 from tests.domain.builders import (
     GATEWAY,
     NOON,
@@ -331,7 +332,7 @@ def test_a_success_that_is_taken_back_is_asked_about_once_more_before_it_is_beli
     doubt = life.conclude(attempt, failed())
     assert doubt is not None
     assert told(doubt) == ["attempt.doubted"]
-    assert life.attempts[attempt.id].ask_at == life.now + attempting.DOUBTED_FOR
+    assert life.attempts[attempt.id].ask_at == life.now + DOUBTED_FOR
     assert life.books()[GATEWAY] == 100
 
     life.later(seconds=61)

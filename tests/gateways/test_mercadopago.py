@@ -20,7 +20,6 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from recaudo.domain.answers import Absent, Fact, FactState, NotSent, Redirect, Refused, Reported, Unknown
-from recaudo.domain.attempting import gateway_reference
 from recaudo.domain.model import (
     Account,
     Attempt,
@@ -32,10 +31,12 @@ from recaudo.domain.model import (
     ReceiptKind,
     Refund,
 )
+from recaudo.domain.references import gateway_reference
 from recaudo.domain.refunding import RefundAnswer, Refunded, RefundPending, RefundRefused, RefundUnknown
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState, RefundState
 from recaudo.gateways import vendor
-from recaudo.gateways.mercadopago import PAGE, MercadoPago
+from recaudo.gateways.mercadopago import MercadoPago
+from recaudo.gateways.mercadopago.api import PAGE
 from recaudo.usecases.ports import Configured, Gateway, GatewayContext, GatewayDownError, RawNotice, Verified
 from recaudo.web.payer import FAILURES
 from tests.fakes import mercadopago as fakes
@@ -628,7 +629,7 @@ async def test_a_bank_payment_that_nobody_finishes_was_not_finished_in_time(shop
     [
         (Reverse.REFUNDED, FactState.SUCCEEDED, 5_000_000),
         (Reverse.PARTLY_REFUNDED, FactState.SUCCEEDED, 2_500_000),
-        (Reverse.CHARGED_BACK, FactState.DISPUTED, 0),
+        (Reverse.CHARGED_BACK, FactState.SUCCEEDED, 5_000_000),  # the fake's are `settled`: lost
         (Reverse.IN_MEDIATION, FactState.DISPUTED, 0),
         (Reverse.DECLINED, FactState.FAILED, 0),
     ],
@@ -812,6 +813,31 @@ async def test_the_table_of_states(odd: Odd, status, state):
     assert fact.state is state
     assert fact.refunded_minor == (5_000_000 if status == "refunded" else 0)
     assert (fact.failure_code is not None) is (state is FactState.FAILED)
+
+
+async def test_a_dispute_that_was_lost_is_money_that_went_back(odd: Odd):
+    fact = (await asked(odd, a_payment(status="charged_back", status_detail="settled"))).facts[0]
+    assert (fact.state, fact.amount_minor, fact.refunded_minor) == (FactState.SUCCEEDED, 5_000_000, 5_000_000)
+    assert fact.failure_code is None
+
+
+@pytest.mark.parametrize(("refunded", "refunded_minor"), [(0, 0), (10000, 1_000_000)])
+async def test_a_dispute_that_was_won_leaves_the_money_where_it_was(odd: Odd, refunded, refunded_minor):
+    won = a_payment(status="charged_back", status_detail="reimbursed", transaction_amount_refunded=refunded)
+    fact = (await asked(odd, won)).facts[0]
+    assert (fact.state, fact.amount_minor, fact.refunded_minor) == (FactState.SUCCEEDED, 5_000_000, refunded_minor)
+
+
+@pytest.mark.parametrize("detail", ["in_process", "teleported", "", 7, ["settled"], None])
+async def test_a_dispute_is_open_until_its_detail_says_that_it_is_over(odd: Odd, detail):
+    fact = (await asked(odd, a_payment(status="charged_back", status_detail=detail))).facts[0]
+    assert (fact.state, fact.refunded_minor) == (FactState.DISPUTED, 0)
+
+
+@pytest.mark.parametrize("detail", ["settled", "reimbursed"])
+async def test_only_a_charge_back_is_over_by_its_detail(odd: Odd, detail):
+    fact = (await asked(odd, a_payment(status="in_mediation", status_detail=detail))).facts[0]
+    assert (fact.state, fact.refunded_minor) == (FactState.DISPUTED, 0)
 
 
 async def test_payments_of_others_are_none_of_ours(odd: Odd):

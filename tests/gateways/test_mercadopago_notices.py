@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from recaudo.gateways.mercadopago import MercadoPago
-from recaudo.gateways.mercadopago_notices import plain_id
+from recaudo.gateways.mercadopago.values import plain_id
 from recaudo.usecases.ports import Claim, Configured, Notice, RawNotice
 
 SECRET = "example-mp-secret"

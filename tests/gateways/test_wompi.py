@@ -29,8 +29,8 @@ from recaudo.domain.answers import (
     Reported,
     Unknown,
 )
-from recaudo.domain.attempting import gateway_reference
 from recaudo.domain.model import Account, Attempt, Receipt, ReceiptKind, Refund
+from recaudo.domain.references import gateway_reference
 from recaudo.domain.refunding import Refunded, RefundPending, RefundRefused, RefundUnknown
 from recaudo.domain.states import AttemptState, RefundState
 from recaudo.gateways import vendor

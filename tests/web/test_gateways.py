@@ -122,7 +122,7 @@ class Stage:
 
     async def choose(self, method: str = "house:pse", **changes: str) -> Seen:
         """The first form; the page it leads to, if it leads to one."""
-        chosen = await self.visitor.submit(await self.visitor.get(self.path), method=method, **changes)
+        chosen = await self.visitor.submit(await self.visitor.get(self.path), headers=None, method=method, **changes)
         return await self.visitor.get(chosen.headers["Location"]) if chosen.status == 303 else chosen
 
     async def details(self, **changes: str) -> Seen:

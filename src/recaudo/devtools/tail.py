@@ -14,9 +14,9 @@ from rich.text import Text
 from recaudo.devtools.feed import Follower
 from recaudo.devtools.posing import DIALECTS, Poser, ToolError, check_url, open_sender
 from recaudo.domain import money
-from recaudo.domain.attempting import from_base62
 from recaudo.domain.delivering import Try
 from recaudo.domain.events import EVENT_TYPES
+from recaudo.domain.references import from_base62
 from recaudo.usecases.ports import Clock, Message
 from recaudo.worker.sender import Sender
 

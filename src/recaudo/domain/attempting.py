@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.answers import Absent, Answer, Fact, FactState, NotSent, Refused, Reported, Step, Unknown
+from recaudo.domain import transactions
+from recaudo.domain.answers import Absent, Answer, Fact, NotSent, Refused, Reported, Step, Unknown
 from recaudo.domain.changes import Books, Change, Draft, Moment
-from recaudo.domain.model import Attempt, Case, Receipt, payable_now
+from recaudo.domain.model import Attempt, Case, payable_now
 from recaudo.domain.receiving import Arrival, receive
 from recaudo.domain.reversing import Reversal, reverse
 from recaudo.domain.states import (
@@ -23,6 +23,7 @@ from recaudo.domain.states import (
     allow_collection,
     allow_invoice,
 )
+from recaudo.domain.transactions import Booked
 
 # A gateway that finds nothing this long after an attempt was begun never heard of it (gateways spec 1.5).
 NOT_CREATED_AFTER: Final = timedelta(minutes=10)
@@ -30,20 +31,6 @@ NOT_CREATED_AFTER: Final = timedelta(minutes=10)
 ABANDONED_AFTER: Final = timedelta(hours=24)
 # A payer who was declined on the gateway's own page may try again there, and the notice of that may be lost.
 RETRIED_WITHIN: Final = timedelta(minutes=10)
-# A gateway that takes back what it had confirmed is asked again before it is believed (1.7).
-DOUBTED_FOR: Final = timedelta(seconds=60)
-
-
-class Booked(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction that has a receipt, and how much of it is booked as gone back, `by_hand_minor` of that by hand."""
-
-    receipt: Receipt
-    returned_minor: int = 0
-    by_hand_minor: int = 0
-
-    @property
-    def left_minor(self) -> int:
-        return self.receipt.amount_minor - self.returned_minor
 
 
 def start(
@@ -88,19 +75,20 @@ def conclude(
     Returns None when the answer tells nothing new. `ask_at` is when to ask again if the outcome stays open.
     """
     if isinstance(answer, Reported):
-        answer = msgspec.structs.replace(answer, facts=_one_of_each(answer.facts))
+        answer = msgspec.structs.replace(answer, facts=transactions.one_of_each(answer.facts))
     facts = answer.facts if isinstance(answer, Reported) else ()
     draft = Draft.of(case, moment)
     changed = _changed(attempt, answer, moment, booked)
     changed = msgspec.structs.replace(changed, ask_at=when_to_ask(changed, moment, ask_at))
-    arrived = [f for f in facts if f.state in _ARRIVED and f.gateway_tx_id not in booked]
-    gone_back = _gone_back(changed, facts, booked)
+    arrived = transactions.news(facts, booked)
+    gone_back = transactions.gone_back(changed, facts, booked)
     if not arrived and not gone_back and _same(attempt, changed):
         return None
     draft.add_attempt(changed)
     _count_open(draft, was=attempt, now=changed)
     if changed.state is not attempt.state or not (arrived or gone_back):
-        kind = "doubted" if _doubted(changed) - _doubted(attempt) else _TOLD.get(changed.state, changed.state)
+        is_doubted = bool(transactions.doubted(changed) - transactions.doubted(attempt))
+        kind = "doubted" if is_doubted else _TOLD.get(changed.state, changed.state)
         draft.event(f"attempt.{kind}", collection_id=attempt.collection_id, attempt_id=attempt.id)
     for fact in facts:
         _move_money(draft, attempt, fact, booked, gone_back.get(fact.gateway_tx_id, 0))
@@ -108,34 +96,13 @@ def conclude(
     return draft.finish()
 
 
-# Where an attempt keeps what was last known of each of its transactions. Reports arrive late and in any order: of one
-# transaction the furthest counts, of an attempt the transaction that promises most (gateways spec 1.8).
-_TRANSACTIONS = "transactions"
+# Where an attempt keeps what the gateway gave it for the payer.
 _STEP = "step"
 _PAYABLE_UNTIL = "payable_until"
-_DOUBTS = "doubts"  # by transaction: since when the gateway takes back what it had confirmed
-_REFUNDED = "refunded"
-_FURTHEST = {"processing": 0, "failed": 1, "succeeded": 2, "disputed": 2, _REFUNDED: 3}
-_BEST = ("failed", "processing", _REFUNDED, "disputed", "succeeded")
-_ARRIVED = frozenset({FactState.SUCCEEDED, FactState.DISPUTED})
 # A gateway's own page that is ready for the payer leaves the attempt as it was created.
 _TOLD = {AttemptState.CREATED: "handed_over"}
 _DECIDED = frozenset({AttemptState.SUCCEEDED, AttemptState.REFUNDED, AttemptState.DISPUTED})
 _OPEN = frozenset({AttemptState.CREATED, *IN_PROGRESS})
-
-
-def _one_of_each(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
-    """Each transaction once, at its furthest: a list that was read in pages may tell one twice."""
-    furthest: dict[str, Fact] = {}
-    for fact in facts:
-        before = furthest.get(fact.gateway_tx_id)
-        if before is None or _rank(fact) >= _rank(before):
-            furthest[fact.gateway_tx_id] = fact
-    return tuple(furthest.values())
-
-
-def _rank(fact: Fact) -> tuple[int, int]:
-    return _FURTHEST[fact.state.value], fact.refunded_minor
 
 
 def step_of(attempt: Attempt) -> Step | None:
@@ -181,7 +148,7 @@ def _moved(
 
 def _over(attempt: Attempt, moment: Moment) -> bool:
     """Whether a gateway that finds nothing will not find anything any more. What it found once is not absent."""
-    if _TRANSACTIONS in attempt.gateway_data:
+    if transactions.known(attempt):
         return False
     until = payable_until(attempt)
     limit = attempt.created_at + NOT_CREATED_AFTER if until is None else until + ABANDONED_AFTER
@@ -193,26 +160,17 @@ def _why_absent(attempt: Attempt) -> str:
 
 
 def _reported(attempt: Attempt, answer: Reported, moment: Moment, booked: Mapping[str, Booked]) -> Attempt:
-    doubts = _doubts(attempt, answer, moment, booked)
-    believed = {tx for tx, since in doubts.items() if moment.now >= datetime.fromisoformat(since) + DOUBTED_FOR}
-    known = {**_known_transactions(attempt, answer), **dict.fromkeys(believed, _REFUNDED)}
-    best = AttemptState(max(known.values(), key=_BEST.index)) if known else attempt.state
-    state = best if best in ATTEMPT_MOVES[attempt.state] else attempt.state
-    data: dict[str, Any] = {**attempt.gateway_data, **({_TRANSACTIONS: known} if known else {})}
+    data = transactions.counted_in(attempt.gateway_data, answer.facts, moment.now, booked)
+    best = transactions.best(data)
+    state = best if best is not None and best in ATTEMPT_MOVES[attempt.state] else attempt.state
     if answer.step is not None:
         data[_STEP] = msgspec.to_builtins(answer.step)
     if answer.payable_until is not None:
         data[_PAYABLE_UNTIL] = answer.payable_until.isoformat()
-    if doubts or _DOUBTS in data:
-        data[_DOUBTS] = {tx: since for tx, since in doubts.items() if tx not in believed}
-    news = _news(answer.facts, booked)
+    news = transactions.news(answer.facts, booked)
     if state is attempt.state and data == attempt.gateway_data and not news:
         return attempt
     return _showing(attempt, answer, state, moment, data=data, news=news)
-
-
-def _news(facts: tuple[Fact, ...], booked: Mapping[str, Booked]) -> list[Fact]:
-    return [f for f in facts if f.state in _ARRIVED and f.gateway_tx_id not in booked]
 
 
 def _showing(
@@ -235,48 +193,10 @@ def _showing(
     )
 
 
-def _known_transactions(attempt: Attempt, answer: Reported) -> dict[str, str]:
-    """The state of each of the attempt's transactions once the answer is counted in."""
-    known: dict[str, str] = dict(attempt.gateway_data.get(_TRANSACTIONS, {}))
-    for fact in answer.facts:
-        said = _REFUNDED if 0 < fact.amount_minor <= fact.refunded_minor else fact.state.value
-        before = known.get(fact.gateway_tx_id)
-        if before is None or _FURTHEST[said] >= _FURTHEST[before]:
-            known[fact.gateway_tx_id] = said
-    return known
-
-
-def _doubts(attempt: Attempt, answer: Reported, moment: Moment, booked: Mapping[str, Booked]) -> dict[str, str]:
-    """Transactions that the gateway had confirmed and now says it did not collect, and since when it says so."""
-    before: dict[str, str] = attempt.gateway_data.get(_DOUBTS, {})
-    said = {f.gateway_tx_id: f.state for f in answer.facts}
-    doubts = {tx: since for tx, since in before.items() if tx not in said}
-    for tx, state in said.items():
-        if state not in _ARRIVED and tx in booked and booked[tx].left_minor > 0:
-            doubts[tx] = before.get(tx, moment.now.isoformat())
-    return doubts
-
-
-def _gone_back(changed: Attempt, facts: tuple[Fact, ...], booked: Mapping[str, Booked]) -> dict[str, int]:
-    """How much more than is booked went back, by transaction: refunds, and what was doubted for long enough."""
-    gone: dict[str, int] = {}
-    known: dict[str, str] = changed.gateway_data.get(_TRANSACTIONS, {})
-    for fact in facts:
-        tx = fact.gateway_tx_id
-        at = booked.get(tx)
-        returned_minor = at.returned_minor if at else 0
-        more_minor = min(fact.refunded_minor, fact.amount_minor) - returned_minor
-        if at is not None and fact.state not in _ARRIVED and known.get(tx) == _REFUNDED:
-            more_minor = at.left_minor
-        if more_minor > 0 and (at is not None or fact.state in _ARRIVED):
-            gone[tx] = min(more_minor, at.left_minor) if at is not None else more_minor
-    return {tx: minor for tx, minor in gone.items() if minor > 0}
-
-
 def _move_money(draft: Draft, attempt: Attempt, fact: Fact, booked: Mapping[str, Booked], gone_back_minor: int) -> None:
     """Book what arrived with a transaction, and what went back of it."""
     at = booked.get(fact.gateway_tx_id)
-    if at is None and fact.state not in _ARRIVED:
+    if at is None and fact.state not in transactions.ARRIVED:
         return
     assert fact.currency == draft.invoice.currency, "another currency goes to suspense before it gets here"
     receipt = (
@@ -286,7 +206,7 @@ def _move_money(draft: Draft, attempt: Attempt, fact: Fact, booked: Mapping[str,
     )
     if gone_back_minor:
         total_minor = gone_back_minor + (at.returned_minor if at is not None else 0)
-        reason = "refunded" if fact.state in _ARRIVED else "gateway_reversal"
+        reason = "refunded" if fact.state in transactions.ARRIVED else "gateway_reversal"
         number = f"{fact.gateway_tx_id}:back:{total_minor}"
         reverse(draft, receipt, Reversal(amount_minor=gone_back_minor, number=number, reason=reason))
 
@@ -308,11 +228,10 @@ def _arrival(draft: Draft, attempt: Attempt, fact: Fact) -> Arrival:
 
 def _hold_disputed(draft: Draft, *, was: Attempt, now: Attempt, booked: Mapping[str, Booked]) -> None:
     """Money in dispute is the merchant's only if the dispute ends well: it waits in a book of its own."""
-    before: dict[str, str] = was.gateway_data.get(_TRANSACTIONS, {})
-    after: dict[str, str] = now.gateway_data.get(_TRANSACTIONS, {})
+    before, after = transactions.disputed(was), transactions.disputed(now)
     gateway = Books.gateway(was.gateway)
-    for tx, state in after.items():
-        held, holds = before.get(tx) == "disputed", state == "disputed"
+    for tx in transactions.known(now):
+        held, holds = tx in before, tx in after
         if held is holds:
             continue
         at = booked.get(tx)
@@ -324,9 +243,8 @@ def _hold_disputed(draft: Draft, *, was: Attempt, now: Attempt, booked: Mapping[
 
 def when_to_ask(attempt: Attempt, moment: Moment, ask_at: datetime) -> datetime | None:
     """When the gateway is asked again: while the outcome is open, may still become better, or is in doubt."""
-    doubts: dict[str, str] = attempt.gateway_data.get(_DOUBTS, {})
-    if doubts:
-        return moment.now + DOUBTED_FOR
+    if transactions.doubted(attempt):
+        return moment.now + transactions.DOUBTED_FOR
     if attempt.state in _OPEN:
         return ask_at
     until = payable_until(attempt)
@@ -336,14 +254,9 @@ def when_to_ask(attempt: Attempt, moment: Moment, ask_at: datetime) -> datetime 
 
 def _same(was: Attempt, now: Attempt) -> bool:
     """Whether nothing changed that anybody would want to know; when to ask is noted without an event."""
-    if was.state is not now.state or _doubted(was) != _doubted(now):
+    if was.state is not now.state or transactions.doubted(was) != transactions.doubted(now):
         return False
     return now.state in _DECIDED or was.gateway_data == now.gateway_data
-
-
-def _doubted(attempt: Attempt) -> set[str]:
-    """Its transactions that the gateway takes back, and is asked about once more."""
-    return set(attempt.gateway_data.get(_DOUBTS, {}))
 
 
 def _count_open(draft: Draft, *, was: Attempt, now: Attempt) -> None:
@@ -351,35 +264,3 @@ def _count_open(draft: Draft, *, was: Attempt, now: Attempt) -> None:
     if difference:
         collection = draft.collection(was.collection_id)
         draft.set_collection(collection.id, open_attempts=collection.open_attempts + difference)
-
-
-def gateway_reference(attempt_id: UUID) -> str:
-    """How gateways know an attempt: `rc`, the id in base 62, `x` (gateways spec 1.4)."""
-    return f"rc{base62(attempt_id.int)}x"
-
-
-def is_own_reference(reference: str) -> bool:
-    """Whether a reference looks like one that `gateway_reference` made."""
-    return reference.startswith("rc") and reference.endswith("x") and from_base62(reference[2:-1]) is not None
-
-
-def base62(number: int) -> str:
-    """A 128-bit number as 24 characters `0-9A-Za-z`, left-padded with zeros."""
-    digits: list[str] = []
-    for _ in range(24):
-        number, digit = divmod(number, 62)
-        digits.append(_BASE62[digit])
-    return "".join(reversed(digits))
-
-
-def from_base62(digits: str) -> int | None:
-    """The 128-bit number that 24 characters stand for; None for anything else."""
-    if len(digits) != 24 or not set(digits) <= set(_BASE62):
-        return None
-    number = 0
-    for digit in digits:
-        number = number * 62 + _BASE62.index(digit)
-    return number if number < 1 << 128 else None
-
-
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -9,11 +9,11 @@ from datetime import datetime
 
 import msgspec
 
-from recaudo.domain.attempting import Booked
 from recaudo.domain.changes import Change, Draft, Moment
 from recaudo.domain.model import Case, ReceiptKind, Refund
 from recaudo.domain.reversing import Reversal, ask_again, reverse
 from recaudo.domain.states import InvoiceState, RefundState, Refusal, RefusedError
+from recaudo.domain.transactions import Booked
 
 
 class Refunded(msgspec.Struct, frozen=True, kw_only=True):

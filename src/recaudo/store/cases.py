@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from recaudo.domain.attempting import Booked
 from recaudo.domain.model import Attempt, Case, Collection, Customer, Invoice, Receipt, Refund, standing
+from recaudo.domain.transactions import Booked
 from recaudo.store import rows
 from recaudo.store.database import Connection
 

@@ -16,12 +16,13 @@ import msgspec
 from recaudo.domain import attempting
 from recaudo.domain.answers import Answer, NotSent, Reported, Unknown
 from recaudo.domain.model import Account, Attempt
+from recaudo.domain.references import gateway_reference
 from recaudo.domain.states import AttemptState
 from recaudo.store import cases, door, gateway_notices
 from recaudo.usecases import gateways
 from recaudo.usecases.core import Core, NotFoundError, repeated
 from recaudo.usecases.gateways import Offer
-from recaudo.usecases.ports import Configured, GatewayContext
+from recaudo.usecases.ports import Configured, Gateway, GatewayContext
 from recaudo.usecases.suspense import strange_facts
 
 # How long to wait before each further question to a gateway (gateways spec 1.9), then daily until it is final.
@@ -92,8 +93,21 @@ async def ask(core: Core, account: Account, attempt_id: UUID, *, extra: bool = F
     if gateway.needs_configuration and context.configured is None:
         answer: Answer = Unknown(reason="the account no longer has this gateway")
     else:
-        answer = await gateway.ask(attempt, context)
+        answer = await _ask_unless_resting(core, gateway, attempt, context, extra=extra)
     return await conclude(core, account, attempt, answer, extra=extra)
+
+
+async def _ask_unless_resting(
+    core: Core, gateway: Gateway, attempt: Attempt, context: GatewayContext, *, extra: bool
+) -> Answer:
+    """Ask, but leave a gateway alone that does not answer; a person who waits is worth another question."""
+    key = attempt.account_id, gateway.name
+    now = core.clock.now()
+    if not extra and core.rests.is_resting(key, now):
+        return Unknown(reason="it did not answer several times, and is left alone for a while")
+    answer = await gateway.ask(attempt, context)
+    core.rests.note(key, core.clock.now(), answered=not isinstance(answer, Unknown))
+    return answer
 
 
 async def conclude(core: Core, account: Account, about: Attempt, answer: Answer, *, extra: bool = False) -> Attempt:
@@ -142,7 +156,7 @@ async def _insert(
             amount_minor=command.amount_minor,
             currency=invoice.currency,
             gateway=command.gateway,
-            reference=attempting.gateway_reference(attempt_id),
+            reference=gateway_reference(attempt_id),
             once_key=command.once_key,
             method_type=command.method,
             gateway_data=command.gateway_data,

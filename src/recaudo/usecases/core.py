@@ -18,6 +18,7 @@ from recaudo.store.door import Remembered, TakenError, Uses
 from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
 from recaudo.usecases.ports import Clock, Gateway, Ids, WebhookDialect
+from recaudo.usecases.resting import Rests
 from recaudo.usecases.turns import Turns
 
 # A decision is repeated when somebody else changed the invoice in between; the row lock makes that rare.
@@ -36,6 +37,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     gateways: Mapping[str, Gateway]
     webhooks: Mapping[str, WebhookDialect]
     vault: Vault
+    rests: Rests
 
     def now(self, account: Account) -> datetime:
         """The present instant on the account's clock."""

@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from recaudo.domain.answers import Absent, Answer, Fact, FactState, Reported, Unknown
-from recaudo.domain.attempting import is_own_reference
 from recaudo.domain.model import Account
+from recaudo.domain.references import is_own_reference
 from recaudo.store import accounts, cases, gateway_notices
 from recaudo.store.due import Claimed
 from recaudo.store.gateway_notices import KeptNotice

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from recaudo.domain.answers import Absent, Fact, FactState, Reported
-from recaudo.domain.attempting import Booked
 from recaudo.domain.model import Account
+from recaudo.domain.states import AttemptState
+from recaudo.domain.transactions import Booked
 from recaudo.store import accounts, cases, gateways as store
 from recaudo.store.due import Claimed
 from recaudo.store.gateways import MerchantGateway, Reconciliation
@@ -138,7 +139,8 @@ async def _theirs(core: Core, account: Account, gateway: Gateway, fact: Fact) ->
         return [_difference(Kind.UNMATCHED, fact, None)] if await _is_in_suspense(core, account, gateway, fact) else []
     if booked.receipt.amount_minor != fact.amount_minor:
         return [_difference(Kind.AMOUNT, fact, booked)]
-    if fact.refunded_minor > booked.returned_minor:
+    is_moved = fact.state is FactState.DISPUTED or await _is_disputed(core, account, booked)
+    if is_moved or fact.refunded_minor > booked.returned_minor:
         await notices.apply(core, account, gateway, fact)
         booked = await _booked(core, account, gateway.name, fact) or booked
     # What was given back by hand the gateway may know, or not.
@@ -189,6 +191,15 @@ async def _ours(
 async def _booked(core: Core, account: Account, gateway: str, fact: Fact) -> Booked | None:
     async with core.database.connection() as connection:
         return await cases.booked_transaction(connection, account.id, gateway, fact.gateway_tx_id)
+
+
+async def _is_disputed(core: Core, account: Account, booked: Booked) -> bool:
+    """Whether its money waits for the end of a dispute, of which nobody may have told us."""
+    if booked.receipt.attempt_id is None:
+        return False
+    async with core.database.connection() as connection:
+        attempt = await cases.find_attempt(connection, account.id, booked.receipt.attempt_id)
+    return attempt is not None and attempt.state is AttemptState.DISPUTED
 
 
 async def _is_in_suspense(core: Core, account: Account, gateway: Gateway, fact: Fact) -> bool:

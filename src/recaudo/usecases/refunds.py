@@ -11,11 +11,11 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain import refunding
-from recaudo.domain.attempting import Booked
 from recaudo.domain.changes import Change
 from recaudo.domain.model import Account, Receipt, ReceiptKind, Refund
 from recaudo.domain.refunding import Refundable, RefundAnswer, RefundRefused
 from recaudo.domain.states import RefundState
+from recaudo.domain.transactions import Booked
 from recaudo.store import accounts, cases, door, idempotency
 from recaudo.store.database import Connection
 from recaudo.store.due import Claimed

@@ -76,17 +76,36 @@ async def drain(core: Core, telling: Telling) -> int:
 
 
 async def _loop(core: Core, job: Job, stop: asyncio.Event) -> None:
+    """Keep up to BATCH_MAX rows of a job in work. Who is done makes room for the next: none waits for the slowest."""
+    running: set[asyncio.Task[None]] = set()
     while not stop.is_set():
         try:
-            performed = await _once(core, job)
-            pause_s = 0.0 if performed == BATCH_MAX else IDLE_S
+            room = BATCH_MAX - len(running)
+            claimed = await due.claim_due(core, job.table, limit=room)
+            pause_s = 0.0 if len(claimed) == room else IDLE_S
         except DatabaseAwayError as error:
             _log.warning("database_away", table=job.table, reason=str(error))
-            pause_s = AWAY_S
+            claimed, pause_s = [], AWAY_S
         except Exception as error:  # noqa: BLE001 - a loop that dies is a worker that silently does not run
             _log.error("loop_failed", table=job.table, exc_info=error)
-            pause_s = AWAY_S
+            claimed, pause_s = [], AWAY_S
+        running |= {asyncio.create_task(_perform(core, job, row)) for row in claimed}
+        running = await _room(running, stop, pause_s)
+    if running:
+        await asyncio.wait(running)
+
+
+async def _room(running: set[asyncio.Task[None]], stop: asyncio.Event, pause_s: float) -> set[asyncio.Task[None]]:
+    """Wait until there is room and something to look for; returns what is still in work."""
+    if len(running) >= BATCH_MAX:
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+    else:
         await _pause(stop, pause_s)
+    return {task for task in running if not task.done()}
 
 
 async def _once(core: Core, job: Job) -> int:
@@ -100,11 +119,18 @@ async def _perform(core: Core, job: Job, row: Claimed) -> None:
         await job.perform(core, row)
     except NotYetError as error:
         _log.warning("due_work_waits", table=job.table, id=str(row.id), tries=row.tries, reason=str(error))
-        await due.give_back(core, job.table, row, until=core.clock.now() + wait_after(row.tries), error=str(error))
+        await _give_back(core, job, row, str(error))
     except Exception as error:  # noqa: BLE001 - told, noted on the row, and tried again later
         _log.error("due_work_failed", table=job.table, id=str(row.id), tries=row.tries, exc_info=error)
-        until = core.clock.now() + wait_after(row.tries)
-        await due.give_back(core, job.table, row, until=until, error=f"{type(error).__name__}: {error}")
+        await _give_back(core, job, row, f"{type(error).__name__}: {error}")
+
+
+async def _give_back(core: Core, job: Job, row: Claimed, error: str) -> None:
+    try:
+        await due.give_back(core, job.table, row, until=core.clock.now() + wait_after(row.tries), error=error)
+    except DatabaseAwayError as away:
+        # Its lease ends by itself, and whoever is there then takes it up.
+        _log.warning("database_away", table=job.table, reason=str(away))
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

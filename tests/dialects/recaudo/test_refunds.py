@@ -89,7 +89,7 @@ async def test_a_refund_that_the_vendor_refuses_is_told_with_its_reason(shop: Sh
     assert (await ended(shop, begun["id"]))["state"] == "failed"
 
 
-async def test_money_without_a_gateway_is_given_back_by_hand(shop: Shop) -> None:
+async def test_money_that_no_gateway_collected_is_undone_and_not_refunded(shop: Shop) -> None:
     invoice = await shop.client.invoice(amount=50_000)
     withdrawn = await shop.client.delete(f"/v1/invoices/{invoice['id']}?reason=PAID_FROM_PROVIDER")
     assert withdrawn.status == 204, withdrawn.json
@@ -97,8 +97,10 @@ async def test_money_without_a_gateway_is_given_back_by_hand(shop: Shop) -> None
     path = f"/receipts/{row['id']}/refund"
     refused = await shop.refused("POST", path, {"reason": "x"}, status=409, code="refund_not_supported")
     assert "manual=true" in refused["message"]
-    done = await shop.ok("POST", path, {"reason": "x", "manual": True, "evidence": "Recibo 12"}, status=201)
-    assert done["state"] == "succeeded"
+    by_hand = {"reason": "x", "manual": True, "evidence": "Recibo 12"}
+    refused = await shop.refused("POST", path, by_hand, status=409, code="refund_not_supported")
+    assert "/undo" in refused["message"]
+    await shop.ok("POST", f"/receipts/{row['id']}/undo", {"reason": "x"}, status=200)
     back = await shop.world.rows(
         "SELECT id FROM receipt WHERE account_id = $1 AND kind = 'refund'", shop.client.account_id
     )

@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain import money
-from recaudo.domain.attempting import base62
 from recaudo.domain.model import Attempt, Collection, Customer, Invoice, InvoiceKind, Receipt
 from recaudo.domain.partial import PartialRule
+from recaudo.domain.references import base62
 from recaudo.domain.states import AttemptState, CollectionState, InvoiceState
 from recaudo.store.lists import Page
 from recaudo.store.views import AttemptView, CollectionView

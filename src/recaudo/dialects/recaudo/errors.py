@@ -43,8 +43,8 @@ REFUSALS: Mapping[Refusal, str] = {
     Refusal.NOTHING_TO_ASK_FOR: "Nothing of the invoice is owed that is not asked for already.",
 }
 REFUND_NOT_SUPPORTED = (
-    "This money cannot be given back by an API. Give it back in the gateway's panel or yourself, and record it here "
-    "with manual=true and evidence."
+    "This money cannot be given back by an API. What a gateway collected, give back in its panel and record here with "
+    "manual=true and evidence. What you registered yourself is undone: POST /receipts/{id}/undo."
 )
 KIND_TAKEN = "The account has a gateway of this kind already: change that one."
 

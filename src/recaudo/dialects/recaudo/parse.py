@@ -10,8 +10,8 @@ import msgspec
 
 from recaudo.dialects.recaudo.errors import InvalidError
 from recaudo.domain import money
-from recaudo.domain.attempting import from_base62
 from recaudo.domain.events import EVENT_TYPES
+from recaudo.domain.references import from_base62
 from recaudo.usecases.ports import WebhookDialect
 from recaudo.usecases.replays import AskReplay
 from recaudo.usecases.webhooks import NewEndpoint

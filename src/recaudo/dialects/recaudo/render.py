@@ -8,10 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.attempting import base62, from_base62
 from recaudo.domain.billing import Terms
 from recaudo.domain.delivering import Endpoint
 from recaudo.domain.model import Attempt, Collection, Invoice, Receipt
+from recaudo.domain.references import base62, from_base62
 from recaudo.store.deliveries import DeliveryView
 from recaudo.store.events import Told
 from recaudo.store.receipts import ReceiptView

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from recaudo.domain.attempting import base62, from_base62
+from recaudo.domain.references import base62, from_base62
 
 CUSTOMER: Final = "cus"
 COLLECTION: Final = "col"

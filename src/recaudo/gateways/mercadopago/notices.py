@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from recaudo.gateways.mercadopago.values import plain_id
 from recaudo.gateways.vendor import read_json
 from recaudo.usecases.ports import Claim, Notice, RawNotice
 
@@ -21,7 +22,6 @@ from recaudo.usecases.ports import Claim, Notice, RawNotice
 TOLERANCE: Final = timedelta(minutes=10)
 FIELDS_MAX: Final = 50
 
-_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOPIC: Final = re.compile(r"[a-z0-9_.-]{1,64}")
 # The vendor's client calls `ts` milliseconds and treats it as seconds; both arrive.
 _SECONDS, _MILLISECONDS = 10, 13
@@ -29,15 +29,7 @@ _TIME: Final = re.compile(rf"[0-9]{{{_SECONDS}}}|[0-9]{{{_MILLISECONDS}}}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
-def plain_id(value: object) -> str | None:
-    """An id of the vendor that may stand in an address; None for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        # The text of a number without end takes time without end.
-        value = str(value) if 0 <= value < 1 << 64 else ""
-    return value if isinstance(value, str) and _PLAIN_ID.fullmatch(value) else None
-
-
-def read_notice(raw: RawNotice, secret: str) -> Notice:
+def read(raw: RawNotice, secret: str) -> Notice:
     """Check the signature and say which payment it is about. Raises nothing, whatever the bytes are (3.5)."""
     said = _said(raw)
     signature = raw.headers.get("x-signature")
