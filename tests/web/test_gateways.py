@@ -608,3 +608,13 @@ async def test_a_receipt_names_the_bank_and_its_cus(stage: Stage) -> None:
     assert "PSE · BANCOLOMBIA" in page.document.words
     assert "CUS de PSE" in page.document.words
     assert "CUS-778899" in page.document.words
+
+
+async def test_what_the_payer_accepted_is_kept_with_the_attempt(stage: Stage) -> None:
+    await stage.details()
+    (attempt,) = await stage.attempts()
+    assert attempt["gateway_data"]["accepted"] == {
+        "terms_url": "https://v.example/t.pdf",
+        "data_url": "https://v.example/d.pdf",
+    }
+    assert PERSON["document_number"] not in str(attempt["gateway_data"])

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -214,10 +214,16 @@ def _command(shown: Shown, sent: _Sent, payer: Mapping[str, str]) -> StartAttemp
         method=chosen.offer.method.id,
         once_key=once_key,
         again=visitor.again,
-        gateway_data={"outcome": outcome} if is_simulated else {},
+        gateway_data={"outcome": outcome} if is_simulated else _accepted(sent),
         payer={**payer, **{name: value for name, value in browser.items() if value}},
         return_url=f"{visitor.base_url}{shown.path}/return/{once_key}{lang}",
     )
+
+
+def _accepted(sent: _Sent) -> dict[str, Any]:
+    """What the payer accepted, kept with the attempt and its time: the documents that the page led to."""
+    terms = None if sent.known is None else sent.known.terms
+    return {} if terms is None else {"accepted": {"terms_url": terms.terms_url, "data_url": terms.data_url}}
 
 
 def _again(current: PaymentPage, form: Form, wrong: Wrong) -> PaymentPage:
