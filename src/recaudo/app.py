@@ -270,7 +270,7 @@ class Application:
                 dialect, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
             )
 
-        self._notices = NoticeReceiver(core, limiter)
+        self._notices = NoticeReceiver(core, RateLimiter())
         self._onepay, self._treli, self._own, self._registers = api(onepay), api(treli), api(own), api(registers)
         self._is_register = registers.has
         base_url = settings.public_url

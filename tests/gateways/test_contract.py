@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from recaudo.domain.states import AttemptState, RefundState
-from recaudo.usecases import attempts, invoices, refunds
+from recaudo.domain.states import AttemptState, RefundState, RefusedError
+from recaudo.store.database import DatabaseAwayError
+from recaudo.usecases import attempts, gateways, invoices, refunds
 from recaudo.usecases.attempts import StartAttempt
+from recaudo.usecases.gateways import GatewayBusyError
 from recaudo.usecases.refunds import RefundCommand
 from recaudo.worker import loops
 from tests.databases import TELLING, own_database
@@ -110,7 +112,8 @@ async def test_ten_copies_of_a_notice_give_one_receipt(till: Till, burst: bool) 
     await till.advance(10)
     assert await till.receipts() == [PRICE_MINOR]
     kept = await till.row("SELECT count(*) AS n FROM gateway_notice WHERE account_id = $1", till.account.id)
-    assert kept["n"] < 10
+    # Mercado Pago signs each copy anew, so only what it says of the payment makes them one.
+    assert kept["n"] < 10 or till.kind == "mercadopago"
     await till.assert_sound()
 
 
@@ -309,6 +312,67 @@ async def _refund(till: Till, receipt_id: object, amount_minor: int | None) -> s
     )
     assert row["failure_code"] is None or row["state"] == "failed", row["failure_code"]
     return row["state"] if row["state"] != "failed" else f"failed: {row['failure_code']}"
+
+
+async def test_a_refund_that_was_sent_and_not_noted_is_never_sent_again_nor_called_failed(till: Till) -> None:
+    """The process dies between the gateway's answer and ours; then the gateway is away for a while."""
+    if till.method == "pse" and till.kind == "wompi":
+        pytest.skip("Wompi gives back only cards")
+    invoice_id = await till.invoice()
+    await till.pay(invoice_id, Scenario(outcome=Outcome.APPROVED, reverse=None, drop=True))
+    await till.run(0.1)
+    receipt = await till.row("SELECT id FROM receipt WHERE account_id = $1", till.account.id)
+    command = RefundCommand(receipt_id=receipt["id"], amount_minor=None, reason="x")
+    await refunds.start(till.core, till.account, command, lambda _: (201, b""), once=None)
+    conclude = refunds._conclude_once
+
+    async def dies(*_: object) -> object:
+        raise DatabaseAwayError
+
+    refunds._conclude_once = dies
+    try:
+        await till.advance(1)
+    finally:
+        refunds._conclude_once = conclude
+    sent = [c for c in till.fake.calls if c.method == "POST" and ("void" in c.path or "refunds" in c.path)]
+    assert len(sent) == 1
+    row = await till.row("SELECT state, asked FROM refund WHERE account_id = $1", till.account.id)
+    assert (row["state"], row["asked"] > 0) == ("created", True)
+    await till.run(1)
+    row = await till.row("SELECT state FROM refund WHERE account_id = $1", till.account.id)
+    assert row["state"] == "succeeded"
+    assert sum(await till.receipts()) == 0
+    assert till.fake.money().returned == PRICE_MINOR
+    await till.assert_sound()
+
+
+async def test_keys_of_another_account_at_the_vendor_wait_until_nothing_is_open(till: Till) -> None:
+    invoice_id = await till.invoice()
+    await till.start(invoice_id, Scenario(outcome=Outcome.PENDING))
+    if till.kind == "wompi":
+        other = till.fakes.wompi.merchant()
+        keys = {
+            "public_key": other.public_key,
+            "private_key": other.private_key,
+            "events_secret": other.events_secret,
+            "integrity_secret": other.integrity_secret,
+        }
+    else:
+        keys = {"access_token": till.fakes.mercadopago.merchant().access_token + "-9"}
+    it = (await gateways.list_all(till.core, till.account))[0]
+    with pytest.raises(GatewayBusyError):
+        await gateways.change(
+            till.core, till.account, it.id, lambda _: {"credentials": keys}, lambda _: (200, b""), once=None
+        )
+
+
+async def test_nobody_begins_more_attempts_than_anybody_needs(till: Till) -> None:
+    invoice_id = await till.invoice()
+    till.fake.scenarios.default = Scenario(outcome=Outcome.PENDING)
+    for _ in range(attempts.UNDECIDED_MAX):
+        await till.start(invoice_id, again=True)
+    with pytest.raises(RefusedError):
+        await till.start(invoice_id, again=True)
 
 
 # 18 to 20, and the ways in which a call can go wrong

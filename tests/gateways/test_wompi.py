@@ -430,10 +430,10 @@ async def test_what_the_payer_typed_and_wompi_refuses(shop: Shop) -> None:
     shop.set(attempt, refuse_payer=True)
     answer = await shop.start(attempt, NEQUI_APPROVED)
     assert answer == Refused(
-        code="payer_data_invalid", text="Datos de quien paga: Los datos del pagador fueron rechazados."
+        code="payer_data_invalid", text="Wompi no acepta estos datos; revíselos: datos de quien paga."
     )
     unknown_bank = await shop.start(an_attempt("pse", number=2), {**PAYER, "bank": "9999"})
-    assert unknown_bank == Refused(code="payer_data_invalid", text="Banco: Formato inválido.")
+    assert unknown_bank == Refused(code="payer_data_invalid", text="Wompi no acepta estos datos; revíselos: banco.")
 
 
 async def test_keys_that_wompi_does_not_take_are_a_matter_of_configuration(shop: Shop) -> None:
@@ -1064,9 +1064,9 @@ async def test_without_acceptance_nothing_is_sent(odd: tuple[Odd, Wompi], answer
 @pytest.mark.parametrize(
     ("messages", "text"),
     [
-        ({"customer_email": ["No es válido"]}, "Correo electrónico: No es válido."),
-        ({"payment_method": {"phone_number": ["Muy corto."]}}, "Teléfono: Muy corto."),
-        ({"payment_method.user_legal_id": "Inválido"}, "Número de documento: Inválido."),
+        ({"customer_email": ["No es válido"]}, "Wompi no acepta estos datos; revíselos: correo electrónico."),
+        ({"payment_method": {"phone_number": ["Muy corto."]}}, "Wompi no acepta estos datos; revíselos: teléfono."),
+        ({"payment_method.user_legal_id": "Inválido"}, "Wompi no acepta estos datos; revíselos: número de documento."),
         ({"payment_method": ["El medio de pago no es válido"]}, None),
         ({"acceptance_token": ["Vencido"]}, None),
         ({}, None),

@@ -76,6 +76,10 @@ class Sandbox:
         """It has no credentials."""
         return {}
 
+    def identity(self, credentials: Mapping[str, str]) -> str:
+        """There is one sandbox."""
+        return ""
+
     async def verify(self, configured: Configured) -> Verified:
         """It is always there."""
         return Verified()

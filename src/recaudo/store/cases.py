@@ -97,6 +97,16 @@ async def find_attempt_by_once_key(
     return None if record is None else rows.attempt_of(record)
 
 
+async def undecided_attempts(connection: Connection, account_id: UUID, collection_id: UUID) -> int:
+    """How many attempts of a collection the gateways are still asked about."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM attempt WHERE account_id = $1 AND collection_id = $2 AND due_at IS NOT NULL",
+        account_id,
+        collection_id,
+    )
+    return count
+
+
 async def booked_transactions(
     connection: Connection, account_id: UUID, invoice_id: UUID, gateway: str
 ) -> dict[str, Booked]:

@@ -302,6 +302,13 @@ async def reschedule(
     )
 
 
+async def note_asked(connection: Connection, refund: Refund) -> None:
+    """Note that a refund's gateway is about to be called, before it is: whoever finds this may only ask."""
+    await connection.execute(
+        "UPDATE refund SET asked = asked + 1 WHERE account_id = $1 AND id = $2", refund.account_id, refund.id
+    )
+
+
 async def reschedule_refund(connection: Connection, refund: Refund, *, clock_shift: timedelta) -> None:
     """Note that a refund's gateway was asked and told nothing new, and when to ask again."""
     await connection.execute(

@@ -11,7 +11,7 @@ from recaudo.store.database import Connection
 
 
 class KeptNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice as it arrived, and what was made of it. Without a dedupe key nobody believed it."""
+    """A notice as it arrived, and what was made of it; `body` is sealed. Without a dedupe key nobody believed it."""
 
     account_id: UUID
     id: UUID
@@ -80,6 +80,19 @@ async def find_notice(connection: Connection, account_id: UUID, notice_id: UUID)
         "SELECT * FROM gateway_notice WHERE account_id = $1 AND id = $2", account_id, notice_id
     )
     return None if record is None else KeptNotice(**{name: record[name] for name in KeptNotice.__struct_fields__})
+
+
+async def sweep_notices(connection: Connection, account_id: UUID, gateway_id: UUID, before: datetime) -> None:
+    """Forget the notices of a gateway that came before an instant and need no more work."""
+    await connection.execute(
+        """
+        DELETE FROM gateway_notice
+        WHERE account_id = $1 AND gateway_id = $2 AND received_at < $3 AND due_at IS NULL
+        """,
+        account_id,
+        gateway_id,
+        before,
+    )
 
 
 async def finish_notice(

@@ -17,7 +17,7 @@ from recaudo.domain import attempting
 from recaudo.domain.answers import Answer, NotSent, Reported, Unknown
 from recaudo.domain.model import Account, Attempt
 from recaudo.domain.references import gateway_reference
-from recaudo.domain.states import AttemptState
+from recaudo.domain.states import AttemptState, Refusal, RefusedError
 from recaudo.store import cases, door, gateway_notices
 from recaudo.usecases import gateways
 from recaudo.usecases.core import Core, NotFoundError, repeated
@@ -32,6 +32,9 @@ JITTER = 0.1
 
 # A gateway that cannot be reached is passed by for the next that offers the same method, this many times.
 FAILOVERS_MAX = 2
+
+# Nobody tries so often in earnest; each costs questions to the gateway for days.
+UNDECIDED_MAX = 20
 
 
 class StartAttempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +142,8 @@ async def _insert(
         known = await cases.find_attempt_by_once_key(connection, account.id, command.collection_id, command.once_key)
         if known is not None:
             return known, False, ()
+        if await cases.undecided_attempts(connection, account.id, command.collection_id) >= UNDECIDED_MAX:
+            raise RefusedError(Refusal.ATTEMPT_IN_PROGRESS)
         offers = await gateways.all_offers(core, account, connection)
         fitting = gateways.fitting(offers, invoice.allows, invoice.currency, command.amount_minor)
         chosen = [o for o in fitting if o.method.id == command.method]
@@ -184,7 +189,13 @@ def _others(chosen: Sequence[Offer], command: StartAttempt) -> list[Offer]:
 
 async def _begin(core: Core, account: Account, attempt: Attempt, command: StartAttempt) -> tuple[Attempt, Answer]:
     context = await context_of(core, account, attempt, payer=command.payer, return_url=command.return_url)
+    key, now = (account.id, attempt.gateway), core.clock.now()
+    if core.rests.is_resting(key, now):
+        # The payer can choose another way at once, instead of waiting for a silence that is known already.
+        answer: Answer = NotSent(reason="it did not answer several times, and is left alone for a while")
+        return await conclude(core, account, attempt, answer), answer
     answer = await core.gateways[attempt.gateway].start(attempt, context)
+    core.rests.note(key, core.clock.now(), answered=not isinstance(answer, Unknown | NotSent))
     if context.configured is not None:
         problem = answer.reason if isinstance(answer, NotSent) else None
         await gateways.note_verdict(core, context.configured, problem)

@@ -113,7 +113,8 @@ async def change(
 ) -> Done:
     """Change credentials (those named; the others stay), position, methods, or switch it on or off.
 
-    Raises NotFoundError, InvalidCredentialsError, KeyReusedError and what `fields` raises.
+    Raises NotFoundError, InvalidCredentialsError, GatewayBusyError (for credentials of another account at the vendor
+    while something waits for the present one), KeyReusedError and what `fields` raises.
     """
 
     async def act(connection: Connection) -> tuple[int, bytes]:
@@ -123,6 +124,7 @@ async def change(
         new = dict(fields(found))
         if "credentials" in new:
             new["credentials"] = {**found.credentials, **new["credentials"]}
+            await _refuse_another_identity(core, connection, found, new["credentials"])
             new |= {"verified_at": None, "last_problem": None, "last_problem_at": None}
         now = msgspec.structs.replace(found, updated_at=core.now(account), **new)
         _check(_of_kind(core, now.kind), account, now.credentials, now.methods)
@@ -236,6 +238,18 @@ async def check_secrets(core: Core) -> None:
     """Raise SecretLostError if the newest credentials were encrypted under another key than this process has."""
     async with core.database.connection() as connection:
         await store.open_newest(connection, core.vault)
+
+
+async def _refuse_another_identity(
+    core: Core, connection: Connection, it: MerchantGateway, credentials: Mapping[str, str]
+) -> None:
+    """Another account at the vendor knows nothing of what was begun: it would be called never begun, though paid."""
+    identity = core.gateways[it.kind].identity
+    if identity(it.credentials) == identity(credentials):
+        return
+    waiting = await store.open_attempts_of(connection, it.account_id, it.kind)
+    if waiting:
+        raise GatewayBusyError(waiting)
 
 
 def _of_kind(core: Core, kind: str) -> Gateway:

@@ -7,6 +7,7 @@ with our own credentials, is what counts.
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -24,6 +25,8 @@ from recaudo.usecases.ports import Claim, Configured, Gateway, Notice, RawNotice
 from recaudo.usecases.suspense import entry
 
 BODY_BYTES_MAX: Final = 256 * 1024
+# Of what is not proved genuine, enough to see what it is: anybody who knows an address can send more.
+DOUBTFUL_BYTES_MAX: Final = 4096
 HEADERS_MAX = 64
 HEADER_CHARS_MAX = 2048
 UNSIGNED_PER_MINUTE = 60
@@ -67,9 +70,11 @@ async def keep(core: Core, receiver: MerchantGateway, raw: RawNotice, notice: No
     """Write a notice as it came; one that is believed is followed up by the worker."""
     account = await _account(core, receiver)
     is_believed = notice.verdict != "invalid"
+    notice_id = core.moment(account).new_id()
+    body = raw.body if notice.verdict == "valid" else raw.body[:DOUBTFUL_BYTES_MAX]
     kept = KeptNotice(
         account_id=receiver.account_id,
-        id=core.moment(account).new_id(),
+        id=notice_id,
         gateway_id=receiver.id,
         kind=receiver.kind,
         verdict=notice.verdict,
@@ -77,7 +82,7 @@ async def keep(core: Core, receiver: MerchantGateway, raw: RawNotice, notice: No
         path=path,
         query=raw.query,
         headers=_headers(raw),
-        body=raw.body,
+        body=core.vault.seal(body, _about(notice_id)),
         dedupe_key=notice.dedupe_key if is_believed else None,
         claims=msgspec.to_builtins(notice.claims),
         received_at=raw.received_at,
@@ -87,6 +92,11 @@ async def keep(core: Core, receiver: MerchantGateway, raw: RawNotice, notice: No
     if not is_believed:
         return Received.INVALID
     return Received.KEPT if is_first else Received.REPEATED
+
+
+def _about(notice_id: UUID) -> str:
+    """What a notice's body is bound to: vendors write payers' e-mails and more into it."""
+    return f"gateway notice {notice_id}"
 
 
 async def follow_up(core: Core, claimed: Claimed) -> None:

@@ -171,6 +171,10 @@ class Gateway(Protocol):
         """What is wrong with credentials as they stand, by field: no call is made. Empty: nothing."""
         ...
 
+    def identity(self, credentials: Mapping[str, str]) -> str:
+        """Whose account at the vendor credentials are for: what was begun with one is unknown to another."""
+        ...
+
     async def verify(self, configured: Configured) -> Verified:
         """Try the credentials with a call that changes nothing."""
         ...

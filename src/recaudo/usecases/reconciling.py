@@ -15,7 +15,7 @@ from recaudo.domain.answers import Absent, Fact, FactState, Reported
 from recaudo.domain.model import Account
 from recaudo.domain.states import AttemptState
 from recaudo.domain.transactions import Booked
-from recaudo.store import accounts, cases, gateways as store
+from recaudo.store import accounts, cases, gateway_notices, gateways as store
 from recaudo.store.due import Claimed
 from recaudo.store.gateways import MerchantGateway, Reconciliation
 from recaudo.usecases import gateways, notices
@@ -28,6 +28,8 @@ OVERLAP = timedelta(hours=6)
 SETTLED_AFTER = timedelta(hours=1)
 FIRST_COMPARED = timedelta(days=2)
 DAYS_MAX = 92
+# Long enough for a dispute about a payment; they hold payers' data, so no longer.
+NOTICES_KEPT = timedelta(days=180)
 DIFFERENCES_MAX = 1000
 
 
@@ -102,6 +104,7 @@ async def compare_daily(core: Core, claimed: Claimed) -> None:
         except GatewayDownError as error:
             raise NotYetError(str(error)) from error
     async with core.database.connection() as connection:
+        await gateway_notices.sweep_notices(connection, account.id, it.id, now - NOTICES_KEPT)
         due_at = gateways.next_comparison(now, core.chance())
         await store.compare_again(connection, account.id, it.id, compared_until=now, due_at=due_at)
 

@@ -96,6 +96,9 @@ async def perform(core: Core, claimed: Claimed) -> None:
         receipt = None if refund is None else await cases.find_receipt(connection, refund.account_id, refund.receipt_id)
     if account is None or refund is None or receipt is None or not refund.is_open:
         return
+    # What was sent and not noted must not be sent again, nor be called failed because the gateway is away.
+    async with core.database.connection() as connection:
+        await door.note_asked(connection, refund)
     answer = await _answer(core, account, refund, receipt)
     changed = await repeated(partial(_conclude_once, core, account, refund, receipt, answer))
     if changed.state is RefundState.SUCCEEDED and receipt.attempt_id is not None:
@@ -148,7 +151,7 @@ async def _conclude_once(core: Core, account: Account, about: Refund, receipt: R
         found = await cases.find_refund(connection, account.id, about.id)
         assert found is not None, "refunds are never deleted"
         moment = core.moment(account)
-        refund = msgspec.structs.replace(found, asked=found.asked + 1)
+        refund = found
         ask_at = attempts.next_ask_after(refund.asked, moment.now, core.chance())
         of = await _refundable(connection, account, receipt)
         case = await cases.load_case(connection, invoice, also=receipt.collection_id)

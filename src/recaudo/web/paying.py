@@ -98,7 +98,9 @@ async def show_details(core: Core, shown: Shown, visitor: Visitor, query: Form) 
     known = await details.look_up(chosen.offer)
     if known is None:
         return _no_details(current, query, chosen)
-    return _ask(current, shown, _Sent(visitor=visitor, form=query, chosen=chosen, known=known))
+    # What the payer types never stands in an address: a link that somebody sends could fill the form with their data.
+    empty = {name: text for name, text in query.items() if name not in details.NAMES.values()}
+    return _ask(current, shown, _Sent(visitor=visitor, form=empty, chosen=chosen, known=known))
 
 
 async def pay_with_details(core: Core, shown: Shown, visitor: Visitor, form: Form) -> Answer:

@@ -39,6 +39,10 @@ class MercadoPago:
         """What is wrong with credentials as they stand (3.1)."""
         return keys.problems(credentials, is_test=is_test)
 
+    def identity(self, credentials: Mapping[str, str]) -> str:
+        """An access token ends with the number of the user whose it is."""
+        return credentials.get("access_token", "").rpartition("-")[2]
+
     async def verify(self, configured: Configured) -> Verified:
         """Ask the vendor whose token it is."""
         try:

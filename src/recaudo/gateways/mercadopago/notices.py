@@ -26,6 +26,7 @@ _TOPIC: Final = re.compile(r"[a-z0-9_.-]{1,64}")
 # The vendor's client calls `ts` milliseconds and treats it as seconds; both arrive.
 _SECONDS, _MILLISECONDS = 10, 13
 _TIME: Final = re.compile(rf"[0-9]{{{_SECONDS}}}|[0-9]{{{_MILLISECONDS}}}")
+DEDUPE_CHARS_MAX: Final = 255
 _HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -39,8 +40,9 @@ def read(raw: RawNotice, secret: str) -> Notice:
     problem = _problem(said, ts, v1, secret, raw)
     if problem is not None:
         return Notice(verdict="invalid", reason=problem)
-    key = f"notice:{said.notice_id}" if said.notice_id else f"{said.topic}:{said.data_id or ''}:{ts}"
-    return Notice(verdict="valid", dedupe_key=key, claims=said.claims)
+    # Only what is signed: with anything else a copy of a genuine notice could take the key of another.
+    key = f"signed:{said.signed_id}:{raw.headers.get('x-request-id', '')}:{ts}"
+    return Notice(verdict="valid", dedupe_key=key[:DEDUPE_CHARS_MAX], claims=said.claims)
 
 
 class _NoticeSaid(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from recaudo.domain.references import is_own_reference
 from recaudo.gateways.mercadopago import reading
 from recaudo.gateways.mercadopago.api import MercadoPagoApi, word
 from recaudo.gateways.mercadopago.reading import UnreadableError
-from recaudo.gateways.mercadopago.values import instant, moment, plain_id, whole_ms
+from recaudo.gateways.mercadopago.values import instant, moment, payment_id, whole_ms
 from recaudo.gateways.vendor import NoAnswerError, NotSentError
 from recaudo.usecases.ports import Configured, GatewayDownError
 
@@ -42,7 +42,7 @@ async def of_attempt(api: MercadoPagoApi, attempt: Attempt, configured: Configur
 
 async def of_id(api: MercadoPagoApi, gateway_tx_id: str, configured: Configured) -> Answer:
     """One payment by the vendor's id."""
-    if plain_id(gateway_tx_id) is None:
+    if payment_id(gateway_tx_id) is None:
         return Absent()
     try:
         said = await api.call(configured, "GET", f"/v1/payments/{gateway_tx_id}")

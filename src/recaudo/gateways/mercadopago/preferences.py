@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from recaudo.domain.answers import Answer, NotSent, Redirect, Refused, Reported
-from recaudo.domain.model import Attempt, Customer
+from recaudo.domain.model import Attempt
 from recaudo.gateways.mercadopago import keys
 from recaudo.gateways.mercadopago.api import MercadoPagoApi, causes, word
 from recaudo.gateways.mercadopago.values import NAME
@@ -27,7 +27,6 @@ _EXCLUDED: Final[Mapping[str, tuple[str, ...]]] = {
     "card": ("bank_transfer", "ticket", "atm"),
     "pse": ("credit_card", "debit_card", "prepaid_card", "ticket", "atm"),
 }
-_DOCUMENT_TYPES: Final = frozenset({"CC", "CE", "NIT"})  # those of ours that the vendor has in Colombia
 _ADDRESS: Final = re.compile(r"[!-~]+")
 _ABOUT_DATA: Final = frozenset({400, 422})
 
@@ -95,25 +94,13 @@ def _preference(attempt: Attempt, context: GatewayContext, until: datetime) -> d
         "expiration_date_to": expires_at.astimezone(UTC).isoformat(timespec="milliseconds"),
         "payment_methods": {"excluded_payment_types": [{"id": t} for t in _EXCLUDED[attempt.method_type or ""]]},
     }
-    if payer := _payer(context.customer):
-        body["payer"] = payer
+    # No payer: whoever has the link can open the vendor's page, and would read there who owes.
     if context.return_url:
         body["back_urls"] = dict.fromkeys(("success", "pending", "failure"), context.return_url)
         # The vendor refuses a preference that returns by itself to an address without TLS.
         if context.return_url.startswith("https://"):
             body["auto_return"] = "approved"
     return body
-
-
-def _payer(customer: Customer | None) -> dict[str, Any]:
-    """Whom the vendor's page greets; only what is known."""
-    if customer is None:
-        return {}
-    known = {"name": customer.first_name, "surname": customer.last_name, "email": customer.email}
-    payer: dict[str, Any] = {name: value for name, value in known.items() if value}
-    if customer.document_number and customer.document_type in _DOCUMENT_TYPES:
-        payer["identification"] = {"type": customer.document_type, "number": customer.document_number}
-    return payer
 
 
 def _not_opened(said: Said) -> Answer:

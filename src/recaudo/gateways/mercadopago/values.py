@@ -19,6 +19,12 @@ def plain_id(value: object) -> str | None:
     return value if isinstance(value, str) and _PLAIN_ID.fullmatch(value) else None
 
 
+def payment_id(value: object) -> str | None:
+    """The id of a payment, which is a number; a word in its place would name another address of the vendor's."""
+    plain = plain_id(value)
+    return plain if plain is not None and plain.isascii() and plain.isdigit() else None
+
+
 def id_of(payment: Mapping[str, Any]) -> str:
     """The payment's id; empty for one that has none."""
     return plain_id(payment.get("id")) or ""

@@ -69,6 +69,10 @@ class Wompi:
         """What is wrong with the four keys as they stand."""
         return keys.problems(credentials, is_test=is_test)
 
+    def identity(self, credentials: Mapping[str, str]) -> str:
+        """The public key names the merchant."""
+        return credentials.get(keys.PUBLIC, "")
+
     async def verify(self, configured: Configured) -> Verified:
         """Ask who the public key is, and search with the private one. The two secrets cannot be tried by a call."""
         try:

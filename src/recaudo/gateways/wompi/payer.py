@@ -200,7 +200,11 @@ def _collect(messages: Any, path: str, into: dict[str, str], depth: int = 4) -> 
 
 
 def correction(about: Mapping[str, str]) -> str | None:
-    """What the payer can correct, in Wompi's own words; None when nothing of it is the payer's."""
-    last = {path.rpartition(".")[2]: message for path, message in about.items()}
-    told = [f"{_LABELS[name]}: {message.rstrip('.')}." for name, message in last.items() if name in _LABELS and message]
-    return " ".join(told[:_MESSAGES_MAX]) or None
+    """Which fields the payer can correct; None when none of them is the payer's.
+
+    In our words: Wompi's may quote what was typed, and this is kept with the attempt.
+    """
+    labels = dict.fromkeys(_LABELS[name] for name in (path.rpartition(".")[2] for path in about) if name in _LABELS)
+    if not labels:
+        return None
+    return f"Wompi no acepta estos datos; revíselos: {', '.join(list(labels)[:_MESSAGES_MAX]).lower()}."

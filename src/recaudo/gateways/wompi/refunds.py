@@ -34,7 +34,7 @@ async def give_back(
     """
     if refund.amount_minor != receipt.amount_minor:
         return RefundRefused(code="refund_not_whole", text=_NOT_WHOLE)
-    is_new = refund.state is RefundState.CREATED
+    is_new = refund.state is RefundState.CREATED and refund.asked == 0
     try:
         row = await api.transaction(configured, receipt.gateway_tx_id)
     except KeyRefusedError as error:

@@ -33,7 +33,7 @@ CREATE TABLE gateway (
 CREATE INDEX gateway_by_digest ON gateway (notice_digest);
 CREATE INDEX gateway_due ON gateway (due_at) WHERE due_at IS NOT NULL;
 
--- What gateways sent, to the byte, before anything of it was believed. A second copy of a genuine notice is not kept:
+-- What gateways sent, to the byte and encrypted, before anything of it was believed. A second copy of a genuine notice is not kept:
 -- its key is taken. Forged ones have no key.
 CREATE TABLE gateway_notice (
     account_id uuid NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE gateway_notice (
     path text NOT NULL,
     query text NOT NULL,
     headers json NOT NULL,
-    body bytea NOT NULL CHECK (length(body) <= 262144),
+    body bytea NOT NULL CHECK (length(body) <= 262208),
     dedupe_key text,
     claims json NOT NULL,
     outcome text,
