@@ -13,7 +13,7 @@ from tests.gateways.storm import storm
 from tests.world import running
 
 PAYMENTS = 72
-SEED = 20
+SEED = 20  # of the faults; references are new each time, so no two storms are the same
 
 
 async def test_every_peso_is_where_it_is_after_a_short_storm(embedded_url: str) -> None:

@@ -105,11 +105,11 @@ async def _ask_unless_resting(
 ) -> Answer:
     """Ask, but leave a gateway alone that does not answer; a person who waits is worth another question."""
     key = attempt.account_id, gateway.name
-    now = core.clock.now()
-    if not extra and core.rests.is_resting(key, now):
+    # On the account's clock, as the schedule of questions is: a test account that moves it moves the rest as well.
+    if not extra and core.rests.is_resting(key, core.now(context.account)):
         return Unknown(reason="it did not answer several times, and is left alone for a while")
     answer = await gateway.ask(attempt, context)
-    core.rests.note(key, core.clock.now(), answered=not isinstance(answer, Unknown))
+    core.rests.note(key, core.now(context.account), answered=not isinstance(answer, Unknown))
     return answer
 
 
@@ -189,13 +189,13 @@ def _others(chosen: Sequence[Offer], command: StartAttempt) -> list[Offer]:
 
 async def _begin(core: Core, account: Account, attempt: Attempt, command: StartAttempt) -> tuple[Attempt, Answer]:
     context = await context_of(core, account, attempt, payer=command.payer, return_url=command.return_url)
-    key, now = (account.id, attempt.gateway), core.clock.now()
-    if core.rests.is_resting(key, now):
+    key = account.id, attempt.gateway
+    if core.rests.is_resting(key, core.now(account)):
         # The payer can choose another way at once, instead of waiting for a silence that is known already.
         answer: Answer = NotSent(reason="it did not answer several times, and is left alone for a while")
         return await conclude(core, account, attempt, answer), answer
     answer = await core.gateways[attempt.gateway].start(attempt, context)
-    core.rests.note(key, core.clock.now(), answered=not isinstance(answer, Unknown | NotSent))
+    core.rests.note(key, core.now(account), answered=not isinstance(answer, Unknown | NotSent))
     if context.configured is not None:
         problem = answer.reason if isinstance(answer, NotSent) else None
         await gateways.note_verdict(core, context.configured, problem)
