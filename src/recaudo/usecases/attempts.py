@@ -104,7 +104,7 @@ async def _ask_unless_resting(
     core: Core, gateway: Gateway, attempt: Attempt, context: GatewayContext, *, extra: bool
 ) -> Answer:
     """Ask, but leave a gateway alone that does not answer; a person who waits is worth another question."""
-    key = attempt.account_id, gateway.name
+    key = "ask", attempt.account_id, gateway.name
     # On the account's clock, as the schedule of questions is: a test account that moves it moves the rest as well.
     if not extra and core.rests.is_resting(key, core.now(context.account)):
         return Unknown(reason="it did not answer several times, and is left alone for a while")
@@ -119,9 +119,9 @@ async def conclude(core: Core, account: Account, about: Attempt, answer: Answer,
 
 
 def next_ask_after(asked: int, now: datetime, fraction: float = 0.0) -> datetime:
-    """When to ask again after having asked so many times; `fraction` of 0 to 1 spreads the questions."""
+    """When to ask again after so many questions; `fraction` of 0 to 1 spreads them: none comes late."""
     wait_s = ASK_AFTER_S[asked] if asked < len(ASK_AFTER_S) else ASK_DAILY_S
-    return now + timedelta(seconds=wait_s * (1 + JITTER * fraction))
+    return now + timedelta(seconds=wait_s * (1 - JITTER * fraction))
 
 
 async def _prepare(core: Core, account: Account, command: StartAttempt) -> tuple[Attempt, bool, Sequence[Offer]]:
@@ -189,7 +189,8 @@ def _others(chosen: Sequence[Offer], command: StartAttempt) -> list[Offer]:
 
 async def _begin(core: Core, account: Account, attempt: Attempt, command: StartAttempt) -> tuple[Attempt, Answer]:
     context = await context_of(core, account, attempt, payer=command.payer, return_url=command.return_url)
-    key = account.id, attempt.gateway
+    # Apart from the worker's questions: one payment that the gateway never explains must not turn payers away.
+    key = "start", account.id, attempt.gateway
     if core.rests.is_resting(key, core.now(account)):
         # The payer can choose another way at once, instead of waiting for a silence that is known already.
         answer: Answer = NotSent(reason="it did not answer several times, and is left alone for a while")
