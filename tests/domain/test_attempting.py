@@ -437,3 +437,12 @@ def test_what_was_never_begun_has_failed_and_can_be_tried_again(answer: Answer, 
     life.conclude(attempt, answer=answer)
     assert (life.attempts[attempt.id].state, life.attempts[attempt.id].failure_code) == (AttemptState.FAILED, code)
     assert life.current.open_attempts == 0
+
+
+@pytest.mark.parametrize("answer", [Refused(code="x"), NotSent(reason="r")])
+def test_a_call_that_failed_says_nothing_about_a_payment_that_was_seen_meanwhile(answer: Answer):
+    life = an_invoice(100)
+    attempt = life.start(100)
+    life.conclude(attempt, processing())
+    assert life.conclude(attempt, answer=answer) is None
+    assert life.attempts[attempt.id].state is AttemptState.PROCESSING

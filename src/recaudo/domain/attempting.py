@@ -132,6 +132,9 @@ def _changed(attempt: Attempt, answer: Answer, moment: Moment, booked: Mapping[s
                 if _over(attempt, moment)
                 else attempt
             )
+        case Refused() | NotSent() if attempt.state is not AttemptState.CREATED:
+            # The word of one call that failed, while a notice or the worker has seen that there is a payment.
+            return attempt
         case Refused(code=code, text=text):
             return _moved(attempt, AttemptState.FAILED, moment, code=code, text=text)
         case NotSent():
