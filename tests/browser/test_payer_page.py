@@ -439,7 +439,9 @@ async def test_two_phones_that_pay_at_once_both_see_the_receipt(
     for phone in phones:
         await phone.open(link(invoice))
     await asyncio.gather(*[phone.send() for phone in phones])
-    assert {await phone.page() for phone in phones} == {"payment-paid"}
+    for phone in phones:
+        # Who comes second may be told for a moment that the first one's payment is under way.
+        await phone.wait_for("payment-paid")
     assert (await client.get(f"/v1/invoices/{invoice['id']}")).json["status"] == "PAID"
 
 
