@@ -18,13 +18,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
@@ -41,6 +43,7 @@ from recaudo.usecases.attempts import StartAttempt
 from recaudo.usecases.core import Core
 from recaudo.usecases.gateways import NewGateway
 from recaudo.usecases.reconciling import Difference
+from recaudo.usecases.resting import Rests
 from recaudo.worker import loops
 from tests.databases import bill, create
 from tests.fakes import Fakes, Payer, running_fakes
@@ -72,6 +75,13 @@ class Tally:
     @property
     def is_sound(self) -> bool:
         return not self.wrong and not self.findings and not self.differences
+
+
+class Tireless(Rests):
+    """The vendor fails on purpose here: payers who are turned away for it would leave nothing to test."""
+
+    def is_resting(self, key: Hashable, now: datetime) -> bool:
+        return False
 
 
 class Workers:
@@ -154,7 +164,7 @@ class Shop:
 async def storm(world: World, fakes: Fakes, *, payments: int, seed: int, progress: Progress | None = None) -> Tally:
     """Make the payments, let things settle, and compare."""
     began, rng, tally = time.monotonic(), Random(seed), Tally()
-    core = world.core
+    core = msgspec.structs.replace(world.core, rests=Tireless())
     account = await _open_shop(world, core, fakes)
     fakes.wompi.scenarios.chaos(seed)
     workers = Workers(world, rng)
