@@ -248,6 +248,9 @@ async def core_leases_back(core: Core) -> None:
 async def _compare(world: World, core: Core, account: Account, fakes: Fakes, tally: Tally) -> None:
     """First as the worker does every day: a reversal whose notice was lost is found by nothing else. Then again."""
     tally.mended = sum(d.is_mended for d in await _differences(core, account))
+    # What the vendor takes back is asked about once more.
+    await _advance_account(core, account.id, 120)
+    await _settle(world, core)
     tally.differences = [
         f"{d.kind} {d.gateway_tx_id}: {d.theirs_minor} and {d.ours_minor}" for d in await _differences(core, account)
     ]

@@ -11,7 +11,7 @@ import pytest
 
 from recaudo.domain.states import AttemptState, RefundState, RefusedError
 from recaudo.store.database import DatabaseAwayError
-from recaudo.usecases import attempts, gateways, invoices, refunds
+from recaudo.usecases import attempts, gateways, invoices, reconciling, refunds
 from recaudo.usecases.attempts import StartAttempt
 from recaudo.usecases.gateways import GatewayBusyError
 from recaudo.usecases.refunds import RefundCommand
@@ -275,6 +275,24 @@ async def test_a_word_that_is_taken_back_is_believed_only_when_it_is_repeated(ti
     await till.run(0.2)
     assert await till.receipts() == [PRICE_MINOR, -PRICE_MINOR]
     assert "attempt.doubted" in await till.events(invoice_id)
+    await till.assert_sound()
+
+
+async def test_what_is_taken_back_without_a_notice_is_found_by_the_daily_comparison(till: Till) -> None:
+    invoice_id = await till.invoice()
+    scenario = Scenario(outcome=Outcome.APPROVED, reverse=Reverse.DECLINED, reverse_after=3600, drop=True)
+    await till.pay(invoice_id, scenario)
+    await till.run(2)
+    assert await till.receipts() == [PRICE_MINOR]
+    now = till.core.clock.now()
+    for wanted in (["not_there"], []):
+        it = (await gateways.list_all(till.core, till.account))[0]
+        made = await reconciling.compare(till.core, till.account, it, now.replace(year=now.year - 1), now)
+        assert made is not None
+        assert [d.kind for d in reconciling.differences(made)] == wanted
+        await till.advance(61)
+        await till.advance(61)
+    assert await till.receipts() == [PRICE_MINOR, -PRICE_MINOR]
     await till.assert_sound()
 
 

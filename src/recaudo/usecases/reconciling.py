@@ -131,9 +131,13 @@ def differences(made: Reconciliation) -> list[Difference]:
 
 async def _theirs(core: Core, account: Account, gateway: Gateway, fact: Fact) -> list[Difference]:
     """What we do not tell as the gateway does, of one of its transactions."""
-    if fact.state not in {FactState.SUCCEEDED, FactState.DISPUTED} and fact.refunded_minor == 0:
-        return []
     booked = await _booked(core, account, gateway.name, fact)
+    if fact.state not in {FactState.SUCCEEDED, FactState.DISPUTED} and fact.refunded_minor == 0:
+        if booked is None or booked.left_minor == 0:
+            return []
+        # The gateway takes back what it had confirmed: it is asked once more before that is believed.
+        await notices.apply(core, account, gateway, fact)
+        return [_difference(Kind.NOT_THERE, fact, booked)]
     if booked is None:
         await notices.apply(core, account, gateway, fact)
         booked = await _booked(core, account, gateway.name, fact)
