@@ -20,10 +20,6 @@ class Vendors(msgspec.Struct, frozen=True, kw_only=True):
     wompi_url: str | None = None
     mercadopago_url: str | None = None
 
-    @property
-    def are_fake(self) -> bool:
-        return self != Vendors()
-
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator chose."""

@@ -15,7 +15,7 @@ from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.changes import Books, Change, Draft, Moment
 from recaudo.domain.closing import credit, withdraw
 from recaudo.domain.model import Case, Collection, Invoice, InvoiceKind, by_due_day
-from recaudo.domain.opening import Asking, open_collection
+from recaudo.domain.opening import Asking, open_another
 from recaudo.domain.receiving import Arrival, close_as_covered, receive, settle_if_covered
 from recaudo.domain.states import (
     CollectionCommand,
@@ -89,7 +89,7 @@ def register_and_ask_anew(case: Case, collection_id: UUID, arrival: Arrival, res
     receive(draft, arrival, collection_id=collection_id)
     draft.set_invoice(due_on=max(rest.due_on, draft.invoice.due_on or rest.due_on))
     asking = Asking(amount_minor=left_minor, due_on=rest.due_on, terms=rest.terms)
-    open_collection(draft, asking, collection_id=rest_id, ordinal=1 + max(c.ordinal for c in case.collections))
+    open_another(draft, asking, collection_id=rest_id)
     return draft.finish()
 
 

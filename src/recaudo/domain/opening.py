@@ -64,6 +64,12 @@ def withhold(draft: Draft) -> None:
         draft.transfer(Books.withheld(retention.kind), Books.BILLED, retention.amount_minor)
 
 
+def open_another(draft: Draft, asking: Asking, *, collection_id: UUID | None = None) -> None:
+    """Open one collection more, after those that the invoice has."""
+    ordinal = 1 + max(c.ordinal for c in draft.case.collections)
+    open_collection(draft, asking, collection_id=collection_id or draft.moment.new_id(), ordinal=ordinal)
+
+
 def open_collection(draft: Draft, asking: Asking, *, collection_id: UUID, ordinal: int = 1) -> None:
     """Open a collection of the draft's invoice, in its present generation.
 

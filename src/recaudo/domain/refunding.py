@@ -64,7 +64,7 @@ def start(case: Case, refund: Refund, of: Refundable, moment: Moment) -> Change:
     booked = of.booked
     if booked.receipt.kind is ReceiptKind.REFUND:
         raise RefusedError(Refusal.RECEIPT_IS_REFUND)
-    if refund.amount_minor > of.left_minor:
+    if not 0 < refund.amount_minor <= of.left_minor:
         raise RefusedError(Refusal.REFUND_ABOVE_RECEIPT)
     draft = Draft.of(case, moment)
     draft.add_refund(refund)

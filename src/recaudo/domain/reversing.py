@@ -12,7 +12,7 @@ import msgspec
 from recaudo.domain.billing import Terms
 from recaudo.domain.changes import Books, Draft
 from recaudo.domain.model import InvoiceKind, Receipt, ReceiptKind
-from recaudo.domain.opening import Asking, open_collection
+from recaudo.domain.opening import Asking, open_another
 from recaudo.domain.receiving import receipt_number
 from recaudo.domain.states import InvoiceState
 
@@ -84,8 +84,7 @@ def ask_again(draft: Draft, amount_minor: int | None = None, *, terms: Terms | N
     if invoice.due_on is not None:
         draft.set_invoice(due_on=max(invoice.due_on, today))
     asking = Asking(amount_minor=missing_minor, due_on=today, terms=terms)
-    ordinal = 1 + max(c.ordinal for c in case.collections)
-    open_collection(draft, asking, collection_id=draft.moment.new_id(), ordinal=ordinal)
+    open_another(draft, asking)
 
 
 def reopen(draft: Draft) -> None:

@@ -31,11 +31,15 @@ _BEST: Final = ("failed", "processing", _REFUNDED, _DISPUTED, "succeeded")
 
 
 class Booked(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction that has a receipt, and how much of it is booked as gone back, `by_hand_minor` of that by hand."""
+    """A transaction that has a receipt, and how much of it is booked as gone back, `by_hand_minor` of that by hand.
+
+    While `is_disputed` the money of its attempt waits for the end of a dispute.
+    """
 
     receipt: Receipt
     returned_minor: int = 0
     by_hand_minor: int = 0
+    is_disputed: bool = False
 
     @property
     def left_minor(self) -> int:
@@ -100,9 +104,10 @@ def gone_back(changed: Attempt, facts: tuple[Fact, ...], booked: Mapping[str, Bo
         more_minor = min(fact.refunded_minor, fact.amount_minor) - returned_minor
         if at is not None and fact.state not in ARRIVED and states.get(tx) == _REFUNDED:
             more_minor = at.left_minor
-        if more_minor > 0 and (at is not None or fact.state in ARRIVED):
-            gone[tx] = min(more_minor, at.left_minor) if at is not None else more_minor
-    return {tx: minor for tx, minor in gone.items() if minor > 0}
+        has_left = fact.state in ARRIVED if at is None else at.left_minor > 0
+        if more_minor > 0 and has_left:
+            gone[tx] = more_minor if at is None else min(more_minor, at.left_minor)
+    return gone
 
 
 def _known(data: Data) -> dict[str, str]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from recaudo.domain.changes import Books, Change, Draft, Moment
 from recaudo.domain.model import Case, Collection, InvoiceKind, Receipt, ReceiptKind
-from recaudo.domain.opening import Asking, open_collection
+from recaudo.domain.opening import Asking, open_another
 from recaudo.domain.reversing import Reversal, reopen, reverse
 from recaudo.domain.states import CollectionState, InvoiceState
 
@@ -95,9 +95,7 @@ def _ask_for(draft: Draft, amount_minor: int, paid_on: Iterable[UUID]) -> None:
             _revive(draft, collection_id)
             left_minor -= due_minor
     if left_minor > 0:
-        asking = Asking(amount_minor=left_minor, due_on=draft.moment.today)
-        ordinal = 1 + max(c.ordinal for c in draft.case.collections)
-        open_collection(draft, asking, collection_id=draft.moment.new_id(), ordinal=ordinal)
+        open_another(draft, Asking(amount_minor=left_minor, due_on=draft.moment.today))
 
 
 def _can_ask_again(draft: Draft, collection_id: UUID) -> bool:

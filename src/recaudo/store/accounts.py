@@ -189,11 +189,6 @@ async def _raise_clock_shift(connection: Connection, account_id: UUID, clock_shi
     return shift
 
 
-async def accounts_exist(connection: Connection) -> bool:
-    """Whether any merchant was created yet."""
-    return bool(await connection.fetchval("SELECT EXISTS (SELECT 1 FROM merchant)"))
-
-
 def account_of(record: Record) -> Account:
     """An account with its settings laid over the defaults."""
     settings = {

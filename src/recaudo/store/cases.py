@@ -136,7 +136,9 @@ async def booked_transaction(
         SELECT r.*, (SELECT coalesce(sum(-b.amount_minor), 0)::bigint FROM receipt b
                      WHERE b.account_id = $1 AND b.reverses = r.id) AS returned_minor,
                (SELECT coalesce(sum(f.amount_minor), 0)::bigint FROM refund f
-                WHERE f.account_id = $1 AND f.receipt_id = r.id AND f.is_manual) AS by_hand_minor
+                WHERE f.account_id = $1 AND f.receipt_id = r.id AND f.is_manual) AS by_hand_minor,
+               EXISTS (SELECT 1 FROM attempt a WHERE a.account_id = $1 AND a.id = r.attempt_id
+                       AND a.state = 'disputed') AS is_disputed
         FROM receipt r
         WHERE r.account_id = $1 AND r.gateway = $2 AND r.gateway_tx_id = $3 AND r.kind = 'gateway'
         """,
@@ -150,6 +152,7 @@ async def booked_transaction(
         receipt=rows.receipt_of(record),
         returned_minor=record["returned_minor"],
         by_hand_minor=record["by_hand_minor"],
+        is_disputed=record["is_disputed"],
     )
 
 

@@ -285,20 +285,19 @@ def _told_of(change: Change) -> list[UUID | None]:
     return [change.invoice.customer_id if event.ordinal == 0 else None for event in change.events]
 
 
-async def reschedule(
-    connection: Connection, attempt: Attempt, *, ask_at: datetime | None, clock_shift: timedelta
-) -> None:
-    """Note that an attempt's gateway was asked and told nothing new, and when to ask again (None: never)."""
+async def reschedule(connection: Connection, waiting: Attempt | Refund, *, clock_shift: timedelta) -> None:
+    """Note that the gateway was asked and told nothing new, and when to ask again (`ask_at` None: never)."""
+    table = "attempt" if isinstance(waiting, Attempt) else "refund"
     await connection.execute(
-        """
-        UPDATE attempt SET asked = $3, ask_at = $4, due_at = $5, leased_until = NULL, tries = 0, last_error = NULL
+        f"""
+        UPDATE {table} SET asked = $3, ask_at = $4, due_at = $5, leased_until = NULL, tries = 0, last_error = NULL
         WHERE account_id = $1 AND id = $2
-        """,
-        attempt.account_id,
-        attempt.id,
-        attempt.asked,
-        ask_at,
-        None if ask_at is None else ask_at - clock_shift,
+        """,  # noqa: S608 - a word of ours
+        waiting.account_id,
+        waiting.id,
+        waiting.asked,
+        waiting.ask_at,
+        None if waiting.ask_at is None else waiting.ask_at - clock_shift,
     )
 
 
@@ -306,21 +305,6 @@ async def note_asked(connection: Connection, refund: Refund) -> None:
     """Note that a refund's gateway is about to be called, before it is: whoever finds this may only ask."""
     await connection.execute(
         "UPDATE refund SET asked = asked + 1 WHERE account_id = $1 AND id = $2", refund.account_id, refund.id
-    )
-
-
-async def reschedule_refund(connection: Connection, refund: Refund, *, clock_shift: timedelta) -> None:
-    """Note that a refund's gateway was asked and told nothing new, and when to ask again."""
-    await connection.execute(
-        """
-        UPDATE refund SET asked = $3, ask_at = $4, due_at = $5, leased_until = NULL, tries = 0, last_error = NULL
-        WHERE account_id = $1 AND id = $2
-        """,
-        refund.account_id,
-        refund.id,
-        refund.asked,
-        refund.ask_at,
-        None if refund.ask_at is None else refund.ask_at - clock_shift,
     )
 
 

@@ -242,9 +242,8 @@ async def _conclude_once(core: Core, account: Account, about: Attempt, answer: A
         booked = await cases.booked_transactions(connection, account.id, invoice.id, attempt.gateway)
         change = attempting.conclude(case, attempt, answer, moment, booked=booked, ask_at=ask_at)
         if change is None:
-            again = attempting.when_to_ask(attempt, moment, ask_at)
-            waiting = msgspec.structs.replace(attempt, ask_at=again)
-            await door.reschedule(connection, waiting, ask_at=again, clock_shift=account.clock_shift)
+            waiting = msgspec.structs.replace(attempt, ask_at=attempting.when_to_ask(attempt, moment, ask_at))
+            await door.reschedule(connection, waiting, clock_shift=account.clock_shift)
             return waiting
         await door.save(connection, change, clock_shift=account.clock_shift)
     return change.attempts[0]

@@ -11,7 +11,8 @@ from recaudo.domain.billing import Terms
 from recaudo.domain.changes import Change, Moment
 from recaudo.domain.crediting import Issued, NewNote
 from recaudo.domain.model import Account, Case, CreditNote, Invoice
-from recaudo.store import customers, notes
+from recaudo.store import notes
+from recaudo.store.credits import lock_credits
 from recaudo.store.database import Connection
 from recaudo.store.door import TakenError
 from recaudo.store.writer import OriginKey, find_origins, origin_key
@@ -96,9 +97,8 @@ async def _credit_minor(connection: Connection, account: Account, note: CreditNo
     """
     if note.customer_id is None or note.credited_minor == 0:
         return note.credited_minor
-    await customers.lock_customer(connection, account.id, note.customer_id)
-    owed = await customers.credits_of(connection, account.id, [note.customer_id], currency=note.currency)
-    return owed.get(note.customer_id, 0)
+    owed = await lock_credits(connection, account.id, note.customer_id)
+    return owed.get(note.currency, 0)
 
 
 def _of_note(respond: RespondNote) -> Callable[[Change], tuple[int, bytes]]:

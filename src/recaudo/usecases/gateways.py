@@ -99,7 +99,8 @@ async def create(core: Core, account: Account, command: NewGateway, respond: Res
             raise KindTakenError
         return respond(made)
 
-    return await repeated(partial(kept, core, account, act, once=once))
+    # The answer names the address of notices, which nobody else shall know.
+    return await repeated(partial(kept, core, account, act, once=once, is_secret=True))
 
 
 async def change(
@@ -131,7 +132,8 @@ async def change(
         await store.update_gateway(connection, now, core.vault)
         return respond(now)
 
-    return await repeated(partial(kept, core, account, act, once=once))
+    # The answer names the address of notices, which nobody else shall know.
+    return await repeated(partial(kept, core, account, act, once=once, is_secret=True))
 
 
 async def delete(core: Core, account: Account, gateway_id: UUID) -> None:

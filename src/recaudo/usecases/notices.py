@@ -12,9 +12,10 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from recaudo.domain.answers import Absent, Answer, Fact, FactState, Reported, Unknown
+from recaudo.domain.answers import Absent, Answer, Fact, Reported, Unknown
 from recaudo.domain.model import Account
 from recaudo.domain.references import is_own_reference
+from recaudo.domain.transactions import ARRIVED
 from recaudo.store import accounts, cases, gateway_notices
 from recaudo.store.due import Claimed
 from recaudo.store.gateway_notices import KeptNotice
@@ -46,31 +47,39 @@ class Received(StrEnum):
     INVALID = "invalid"
 
 
-async def find_receiver(core: Core, notice_key: str) -> MerchantGateway:
+class Receiver(msgspec.Struct, frozen=True):
+    """Whose notices come to an address."""
+
+    account: Account
+    gateway: MerchantGateway
+
+
+async def find_receiver(core: Core, notice_key: str) -> Receiver:
     """Whose notices come to an address. Raises NotFoundError."""
     async with core.database.connection() as connection:
         found = await find_gateway_of_notices(connection, notice_key, core.vault)
-    if found is None or found.kind not in core.gateways:
+        account = None if found is None else await accounts.find_account(connection, found.account_id)
+    if found is None or account is None or found.kind not in core.gateways:
         raise NotFoundError
-    return found
+    return Receiver(account, found)
 
 
-async def read(core: Core, receiver: MerchantGateway, raw: RawNotice) -> Notice:
-    """Whether a notice is genuine and what it is about. Raises NotFoundError when its account is gone."""
-    account = await _account(core, receiver)
+def read(core: Core, to: Receiver, raw: RawNotice) -> Notice:
+    """Whether a notice is genuine and what it is about."""
+    receiver = to.gateway
     gateway = core.gateways[receiver.kind]
     try:
-        return gateway.read_notice(raw, gateways.configured(account, receiver))
+        return gateway.read_notice(raw, gateways.configured(to.account, receiver))
     except Exception as error:  # noqa: BLE001 - anybody may send anything; a reader that fails must not lose it
         _log.error("notice_unreadable", gateway=receiver.kind, gateway_id=str(receiver.id), exc_info=error)
         return Notice(verdict="invalid", reason=f"{type(error).__name__} while it was read")
 
 
-async def keep(core: Core, receiver: MerchantGateway, raw: RawNotice, notice: Notice, *, path: str) -> Received:
+async def keep(core: Core, to: Receiver, raw: RawNotice, notice: Notice, *, path: str) -> Received:
     """Write a notice as it came; one that is believed is followed up by the worker."""
-    account = await _account(core, receiver)
+    receiver = to.gateway
     is_believed = notice.verdict != "invalid"
-    notice_id = core.moment(account).new_id()
+    notice_id = core.moment(to.account).new_id()
     body = raw.body if notice.verdict == "valid" else raw.body[:DOUBTFUL_BYTES_MAX]
     kept = KeptNotice(
         account_id=receiver.account_id,
@@ -137,7 +146,7 @@ async def apply(core: Core, account: Account, gateway: Gateway, fact: Fact) -> s
     if attempt is not None:
         now = await attempts.conclude(core, account, attempt, Reported(facts=(fact,)), extra=True)
         return f"{fact.gateway_tx_id}: {fact.state}, attempt {now.id} {now.state}"
-    if fact.state not in {FactState.SUCCEEDED, FactState.DISPUTED}:
+    if fact.state not in ARRIVED:
         return f"{fact.gateway_tx_id}: {fact.state}, of no attempt of ours"
     if fact.reference is None or not is_own_reference(fact.reference):
         # A merchant sells through the same gateway elsewhere too, on a site or at a counter: none of that is ours.
@@ -183,14 +192,6 @@ def _note_difference(claim: Claim, facts: tuple[Fact, ...]) -> None:
             _log.info(
                 "notice_differs", transaction=fact.gateway_tx_id, claimed=claim.claimed_state[:40], fact=fact.state
             )
-
-
-async def _account(core: Core, receiver: MerchantGateway) -> Account:
-    async with core.database.connection() as connection:
-        account = await accounts.find_account(connection, receiver.account_id)
-    if account is None:
-        raise NotFoundError
-    return account
 
 
 def _headers(raw: RawNotice) -> dict[str, str]:

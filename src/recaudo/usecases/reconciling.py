@@ -13,8 +13,7 @@ import msgspec
 
 from recaudo.domain.answers import Absent, Fact, FactState, Reported
 from recaudo.domain.model import Account
-from recaudo.domain.states import AttemptState
-from recaudo.domain.transactions import Booked
+from recaudo.domain.transactions import ARRIVED, Booked
 from recaudo.store import accounts, cases, gateway_notices, gateways as store
 from recaudo.store.due import Claimed
 from recaudo.store.gateways import MerchantGateway, Reconciliation
@@ -132,7 +131,7 @@ def differences(made: Reconciliation) -> list[Difference]:
 async def _theirs(core: Core, account: Account, gateway: Gateway, fact: Fact) -> list[Difference]:
     """What we do not tell as the gateway does, of one of its transactions."""
     booked = await _booked(core, account, gateway.name, fact)
-    if fact.state not in {FactState.SUCCEEDED, FactState.DISPUTED} and fact.refunded_minor == 0:
+    if fact.state not in ARRIVED and fact.refunded_minor == 0:
         if booked is None or booked.left_minor == 0:
             return []
         # The gateway takes back what it had confirmed: it is asked once more before that is believed.
@@ -146,8 +145,8 @@ async def _theirs(core: Core, account: Account, gateway: Gateway, fact: Fact) ->
         return [_difference(Kind.UNMATCHED, fact, None)] if await _is_in_suspense(core, account, gateway, fact) else []
     if booked.receipt.amount_minor != fact.amount_minor:
         return [_difference(Kind.AMOUNT, fact, booked)]
-    is_moved = fact.state is FactState.DISPUTED or await _is_disputed(core, account, booked)
-    if is_moved or fact.refunded_minor > booked.returned_minor:
+    # Nobody may have told us that a dispute is over.
+    if fact.state is FactState.DISPUTED or booked.is_disputed or fact.refunded_minor > booked.returned_minor:
         await notices.apply(core, account, gateway, fact)
         booked = await _booked(core, account, gateway.name, fact) or booked
     # What was given back by hand the gateway may know, or not.
@@ -177,7 +176,7 @@ async def _ours(
         answer = await gateway.fetch(receipt.gateway_tx_id, opened)
         if isinstance(answer, Reported) and answer.facts:
             found += await _theirs(core, account, gateway, answer.facts[0])
-            if answer.facts[0].state in {FactState.SUCCEEDED, FactState.DISPUTED}:
+            if answer.facts[0].state in ARRIVED:
                 continue
         if isinstance(answer, Reported | Absent):
             found.append(
@@ -198,15 +197,6 @@ async def _ours(
 async def _booked(core: Core, account: Account, gateway: str, fact: Fact) -> Booked | None:
     async with core.database.connection() as connection:
         return await cases.booked_transaction(connection, account.id, gateway, fact.gateway_tx_id)
-
-
-async def _is_disputed(core: Core, account: Account, booked: Booked) -> bool:
-    """Whether its money waits for the end of a dispute, of which nobody may have told us."""
-    if booked.receipt.attempt_id is None:
-        return False
-    async with core.database.connection() as connection:
-        attempt = await cases.find_attempt(connection, account.id, booked.receipt.attempt_id)
-    return attempt is not None and attempt.state is AttemptState.DISPUTED
 
 
 async def _is_in_suspense(core: Core, account: Account, gateway: Gateway, fact: Fact) -> bool:

@@ -62,14 +62,13 @@ async def _start_once(
             return replay(once, known)
         of = await _refundable(connection, account, receipt)
         moment = core.moment(account)
-        amount_minor = of.left_minor if command.amount_minor is None else command.amount_minor
         refund = Refund(
             account_id=account.id,
             id=moment.new_id(),
             receipt_id=receipt.id,
             invoice_id=receipt.invoice_id,
             attempt_id=receipt.attempt_id,
-            amount_minor=max(amount_minor, 1),
+            amount_minor=of.left_minor if command.amount_minor is None else command.amount_minor,
             currency=receipt.currency,
             state=RefundState.SUCCEEDED if command.is_manual else RefundState.CREATED,
             is_manual=command.is_manual,
@@ -148,17 +147,16 @@ async def _answer(core: Core, account: Account, refund: Refund, receipt: Receipt
 async def _conclude_once(core: Core, account: Account, about: Refund, receipt: Receipt, answer: RefundAnswer) -> Refund:
     async with core.locked(account, about.invoice_id) as (connection, invoice):
         assert invoice is not None, "a receipt's invoice is never deleted"
-        found = await cases.find_refund(connection, account.id, about.id)
-        assert found is not None, "refunds are never deleted"
+        refund = await cases.find_refund(connection, account.id, about.id)
+        assert refund is not None, "refunds are never deleted"
         moment = core.moment(account)
-        refund = found
         ask_at = attempts.next_ask_after(refund.asked, moment.now, core.chance())
         of = await _refundable(connection, account, receipt)
         case = await cases.load_case(connection, invoice, also=receipt.collection_id)
         change = refunding.conclude(case, refund, answer, moment, of=of, ask_at=ask_at)
         if change is None:
             waiting = msgspec.structs.replace(refund, ask_at=ask_at if refund.is_open else None)
-            await door.reschedule_refund(connection, waiting, clock_shift=account.clock_shift)
+            await door.reschedule(connection, waiting, clock_shift=account.clock_shift)
             return waiting
         await door.save(connection, change, clock_shift=account.clock_shift)
     return change.refunds[0]
@@ -179,9 +177,9 @@ async def _check_ability(
     """
     if receipt.kind is not ReceiptKind.GATEWAY:
         raise RefundNotSupportedError
-    gateway = core.gateways.get(receipt.gateway)
     if is_manual:
         return
+    gateway = core.gateways.get(receipt.gateway)
     if gateway is None or gateway.abilities.refunds == "none":
         raise RefundNotSupportedError
     if gateway.needs_configuration and await configured_for(core, account, connection, gateway.name) is None:

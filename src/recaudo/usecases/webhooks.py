@@ -10,10 +10,11 @@ import msgspec
 
 from recaudo.domain.delivering import ENDPOINTS_MAX, Endpoint
 from recaudo.domain.model import Account
-from recaudo.store import door, endpoints, idempotency, replays
+from recaudo.store import endpoints, replays
 from recaudo.store.database import Connection
-from recaudo.usecases.core import Core, Done, NotFoundError, Once, repeated, replay
+from recaudo.usecases.core import Core, Done, NotFoundError, Once, repeated
 from recaudo.usecases.ports import WebhookDialect
+from recaudo.usecases.registers import Act, kept, replay_kept
 
 
 class TooManyEndpointsError(Exception):
@@ -39,15 +40,8 @@ async def create(core: Core, account: Account, command: NewEndpoint, respond: Re
 
     Raises TooManyEndpointsError and KeyReusedError.
     """
-    return await repeated(partial(_create_once, core, account, command, respond, once))
 
-
-async def _create_once(core: Core, account: Account, command: NewEndpoint, respond: Respond, once: Once | None) -> Done:
-    async with core.database.transaction() as connection:
-        await endpoints.lock_account(connection, account.id)
-        known = await _replay_sealed(core, account, connection, once)
-        if known is not None:
-            return known
+    async def act(connection: Connection) -> tuple[int, bytes]:
         if await endpoints.count_endpoints(connection, account.id, command.dialect) >= ENDPOINTS_MAX:
             raise TooManyEndpointsError
         moment = core.moment(account)
@@ -62,7 +56,9 @@ async def _create_once(core: Core, account: Account, command: NewEndpoint, respo
             **msgspec.structs.asdict(command),
         )
         await endpoints.insert_endpoint(connection, made, tells=_tells(core, made), vault=core.vault)
-        return await _answer(core, account, connection, respond(made), once)
+        return respond(made)
+
+    return await _kept(core, account, act, once)
 
 
 async def change(
@@ -80,9 +76,8 @@ async def change(
     def changed(it: Endpoint) -> Endpoint:
         return msgspec.structs.replace(it, updated_at=core.now(account), **fields(it))
 
-    return await repeated(
-        partial(_change_once, core, account, endpoint_id, changed, respond=respond, dialect=dialect, once=once)
-    )
+    act = partial(_change, core, account, endpoint_id, changed, respond=respond, dialect=dialect)
+    return await _kept(core, account, act, once)
 
 
 async def rotate(
@@ -103,49 +98,34 @@ async def rotate(
         secret, _ = core.webhooks[it.dialect].new_secrets()
         return msgspec.structs.replace(it, secret=secret, old_secret=it.secret, old_secret_until=until, updated_at=now)
 
-    return await repeated(
-        partial(_change_once, core, account, endpoint_id, changed, respond=respond, dialect=dialect, once=once)
-    )
+    act = partial(_change, core, account, endpoint_id, changed, respond=respond, dialect=dialect)
+    return await _kept(core, account, act, once)
 
 
-async def _change_once(
+async def _change(
     core: Core,
     account: Account,
     endpoint_id: UUID,
     changed: Callable[[Endpoint], Endpoint],
+    connection: Connection,
     *,
     respond: Respond,
     dialect: str | None,
-    once: Once | None,
-) -> Done:
-    async with core.database.transaction() as connection:
-        await endpoints.lock_account(connection, account.id)
-        known = await _replay_sealed(core, account, connection, once)
-        if known is not None:
-            return known
-        found = await endpoints.find_endpoint(connection, account.id, endpoint_id, core.vault, dialect=dialect)
-        if found is None:
-            raise NotFoundError
-        now = changed(found)
-        await endpoints.update_endpoint(connection, now, tells=_tells(core, now), vault=core.vault)
-        return await _answer(core, account, connection, respond(now), once)
+) -> tuple[int, bytes]:
+    now = changed(await _find(core, account, connection, endpoint_id, dialect))
+    await endpoints.update_endpoint(connection, now, tells=_tells(core, now), vault=core.vault)
+    return respond(now)
 
 
 async def delete(core: Core, account: Account, endpoint_id: UUID, *, dialect: str | None, once: Once | None) -> Done:
     """Remove an endpoint and drop what waits for it. Raises NotFoundError and KeyReusedError."""
-    return await repeated(partial(_delete_once, core, account, endpoint_id, dialect, once))
 
-
-async def _delete_once(core: Core, account: Account, endpoint_id: UUID, dialect: str | None, once: Once | None) -> Done:
-    async with core.database.transaction() as connection:
-        await endpoints.lock_account(connection, account.id)
-        known = await _replay_sealed(core, account, connection, once)
-        if known is not None:
-            return known
-        if await endpoints.find_endpoint(connection, account.id, endpoint_id, core.vault, dialect=dialect) is None:
-            raise NotFoundError
+    async def act(connection: Connection) -> tuple[int, bytes]:
+        await _find(core, account, connection, endpoint_id, dialect)
         await endpoints.delete_endpoint(connection, account.id, endpoint_id, core.clock.now())
-        return await _answer(core, account, connection, (204, b""), once)
+        return 204, b""
+
+    return await _kept(core, account, act, once)
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,46 +145,31 @@ async def send_sample(
     once: Once | None,
 ) -> Done:
     """Queue an invented event of the first type an endpoint lists. Raises NotFoundError and KeyReusedError."""
-    return await repeated(partial(_sample_once, core, account, endpoint_id, place, respond=respond, once=once))
 
-
-async def _sample_once(
-    core: Core,
-    account: Account,
-    endpoint_id: UUID,
-    place: Place,
-    *,
-    respond: Callable[[UUID], tuple[int, bytes]],
-    once: Once | None,
-) -> Done:
-    known = await replay_known(core, account, once)
-    if known is not None:
-        return known
-    found = await find(core, account, endpoint_id, dialect=place.dialect)
-    moment = core.moment(account)
-    event_id, delivery_id = moment.new_id(), moment.new_id()
-    type_ = found.types[0]
-    sample = core.webhooks[found.dialect].sample
-    body = sample(type_, place.base_url, moment.now, is_test=account.is_test, event_id=event_id)
-    made = replays.Sample(delivery_id=delivery_id, event_id=event_id, type=type_, body=body, at=moment.now)
-    async with core.database.transaction() as connection:
+    async def act(connection: Connection) -> tuple[int, bytes]:
+        found = await _find(core, account, connection, endpoint_id, place.dialect)
+        moment = core.moment(account)
+        event_id, delivery_id = moment.new_id(), moment.new_id()
+        type_ = found.types[0]
+        sample = core.webhooks[found.dialect].sample
+        body = sample(type_, place.base_url, moment.now, is_test=account.is_test, event_id=event_id)
+        made = replays.Sample(delivery_id=delivery_id, event_id=event_id, type=type_, body=body, at=moment.now)
         await replays.insert_sample(connection, found, made, core.clock.now())
-        return await _answer(core, account, connection, respond(delivery_id), once)
+        return respond(delivery_id)
+
+    return await repeated(partial(kept, core, account, act, once=once, is_secret=True))
 
 
 async def find(core: Core, account: Account, endpoint_id: UUID, *, dialect: str | None) -> Endpoint:
     """An endpoint, of any dialect when none is named. Raises NotFoundError."""
     async with core.database.connection() as connection:
-        found = await endpoints.find_endpoint(connection, account.id, endpoint_id, core.vault, dialect=dialect)
-    if found is None:
-        raise NotFoundError
-    return found
+        return await _find(core, account, connection, endpoint_id, dialect)
 
 
 async def replay_known(core: Core, account: Account, once: Once | None) -> Done | None:
     """The answer that was kept under a key, if any. Raises KeyReusedError."""
     async with core.database.connection() as connection:
-        return await _replay_sealed(core, account, connection, once)
+        return await replay_kept(core, account, connection, once, is_secret=True)
 
 
 async def check_secrets(core: Core) -> None:
@@ -222,25 +187,16 @@ def _tells(core: Core, it: Endpoint) -> list[str]:
     return sorted({name for type_ in it.types if (name := dialect.types.get(type_)) is not None})
 
 
-async def _replay_sealed(core: Core, account: Account, connection: Connection, once: Once | None) -> Done | None:
-    if once is None:
-        return None
-    known = await idempotency.find(connection, account.id, once.scope, once.key)
-    if known is None:
-        return None
-    done = replay(once, known)
-    return msgspec.structs.replace(done, answer=core.vault.open(done.answer, _about(account, once)))
+async def _kept(core: Core, account: Account, act: Act, once: Once | None) -> Done:
+    """Act under the account's lock. Every answer is kept encrypted: some tell a secret."""
+    hold = partial(endpoints.lock_account, account_id=account.id)
+    return await repeated(partial(kept, core, account, act, once=once, hold=hold, is_secret=True))
 
 
-async def _answer(
-    core: Core, account: Account, connection: Connection, answered: tuple[int, bytes], once: Once | None
-) -> Done:
-    status, answer = answered
-    if once is not None:
-        sealed = core.vault.seal(answer, _about(account, once))
-        await door.remember(connection, once.remembered(account, status, sealed, core.now(account)))
-    return Done(status=status, answer=answer)
-
-
-def _about(account: Account, once: Once) -> str:
-    return f"answer {account.id} {once.scope} {once.key}"
+async def _find(
+    core: Core, account: Account, connection: Connection, endpoint_id: UUID, dialect: str | None
+) -> Endpoint:
+    found = await endpoints.find_endpoint(connection, account.id, endpoint_id, core.vault, dialect=dialect)
+    if found is None:
+        raise NotFoundError
+    return found

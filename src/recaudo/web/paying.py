@@ -76,11 +76,9 @@ class _Sent(msgspec.Struct, frozen=True, kw_only=True):
 async def pay(core: Core, shown: Shown, visitor: Visitor, form: Form) -> Answer:
     """What to answer to the form of the payer's page."""
     current = page(core, shown, visitor)
-    if current.form is None:
-        return await _changed_meanwhile(core, shown, visitor, form)
-    chosen = choosing.read(shown, form)
-    if isinstance(chosen, Wrong):
-        return _again(current, form, chosen)
+    chosen = await _choice(core, shown, visitor, current, form)
+    if not isinstance(chosen, Chosen):
+        return chosen
     if chosen.offer.method.asks:
         return GoTo(_details_path(shown, visitor, form))
     if is_typed(form) and form.get(FormField.UNDERSTOOD_MINOR) != str(chosen.amount_minor):
@@ -106,11 +104,9 @@ async def show_details(core: Core, shown: Shown, visitor: Visitor, query: Form) 
 async def pay_with_details(core: Core, shown: Shown, visitor: Visitor, form: Form) -> Answer:
     """What to answer to the form of that page."""
     current = page(core, shown, visitor)
-    if current.form is None:
-        return await _changed_meanwhile(core, shown, visitor, form)
-    chosen = choosing.read(shown, form)
-    if isinstance(chosen, Wrong):
-        return _again(current, form, chosen)
+    chosen = await _choice(core, shown, visitor, current, form)
+    if not isinstance(chosen, Chosen):
+        return chosen
     if not chosen.offer.method.asks:
         return await pay(core, shown, visitor, form)
     known = await details.look_up(chosen.offer)
@@ -134,6 +130,14 @@ async def newest_of_key(connection: Connection, shown: Shown, once_key: str) -> 
             break
         found = known
     return found
+
+
+async def _choice(core: Core, shown: Shown, visitor: Visitor, current: PaymentPage, form: Form) -> Chosen | Answer:
+    """What the form chose, or what to answer when nothing can be paid now or the form is wrong."""
+    if current.form is None:
+        return await _changed_meanwhile(core, shown, visitor, form)
+    chosen = choosing.read(shown, form)
+    return _again(current, form, chosen) if isinstance(chosen, Wrong) else chosen
 
 
 async def _begin(core: Core, shown: Shown, sent: _Sent, *, payer: Mapping[str, str] | None = None) -> Answer:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from recaudo.dialects.recaudo import render, render_money
 from recaudo.dialects.recaudo.handling import id_of, ok
-from recaudo.dialects.recaudo.parse_money import parse_limit, parse_only_open, parse_resolution
+from recaudo.dialects.recaudo.parse_money import parse_resolution
+from recaudo.dialects.recaudo.queries import read_flag, read_limit, read_query
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
 from recaudo.store.gateways import list_reconciliations
@@ -20,7 +21,7 @@ class Comparing:
 
     async def list_suspense(self, request: ApiRequest) -> Reply:
         """GET /suspense: newest first; with `open=true` only what waits."""
-        only_open = parse_only_open(request.query)
+        only_open = read_flag(read_query(request.query, ("open",)), "open") or False
         found = await suspense.list_entries(self._core, request.account, only_open=only_open)
         rows = [render_money.suspense(it) for it in found]
         return ok(render.page(rows, has_more=len(rows) >= suspense.LISTED_MAX, next_cursor=None))
@@ -34,7 +35,7 @@ class Comparing:
 
     async def list_reconciliations(self, request: ApiRequest) -> Reply:
         """GET /reconciliations: newest first, each with what it found."""
-        limit = parse_limit(request.query)
+        limit = read_limit(read_query(request.query, ("limit",)))
         async with self._core.database.connection() as connection:
             found = await list_reconciliations(connection, request.account.id, limit=limit + 1)
         rows = [render_money.reconciliation(it) for it in found[:limit]]

@@ -6,7 +6,7 @@ import msgspec
 
 from recaudo.dialects.recaudo import render, render_money
 from recaudo.dialects.recaudo.handling import id_of, ok
-from recaudo.dialects.recaudo.keys import Sealed, once_of_secrets, reply
+from recaudo.dialects.recaudo.keys import once_of_secrets, reply
 from recaudo.dialects.recaudo.parse_money import parse_changed_gateway, parse_new_gateway
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
@@ -16,7 +16,7 @@ from recaudo.usecases.core import Core
 
 
 class Gateways:
-    """Operations on gateways. The answers that are kept name the notice address, so they are encrypted."""
+    """Operations on gateways."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -29,14 +29,13 @@ class Gateways:
 
     async def create(self, request: ApiRequest) -> Reply:
         """POST /gateways. No call is made to the vendor."""
-        account, once = request.account, once_of_secrets(request)
-        sealed = Sealed(self._core.vault, request, once)
         command = parse_new_gateway(request.body or {}, self._core.gateways)
 
         def respond(made: MerchantGateway) -> tuple[int, bytes]:
-            return 201, sealed.seal(self._encoded(made, request))
+            return 201, self._encoded(made, request)
 
-        return reply(sealed.open(await gateways.create(self._core, account, command, respond, once=once)))
+        once = once_of_secrets(request)
+        return reply(await gateways.create(self._core, request.account, command, respond, once=once))
 
     async def list_all(self, request: ApiRequest) -> Reply:
         """GET /gateways: in the order in which they are tried."""
@@ -50,17 +49,15 @@ class Gateways:
 
     async def change(self, request: ApiRequest) -> Reply:
         """PATCH /gateways/{id}: credentials that are named, position, methods, on or off."""
-        once = once_of_secrets(request)
-        sealed = Sealed(self._core.vault, request, once)
 
         def fields(found: MerchantGateway) -> dict[str, object]:
             return parse_changed_gateway(request.body or {}, self._core.gateways.get(found.kind))
 
         def respond(changed: MerchantGateway) -> tuple[int, bytes]:
-            return 200, sealed.seal(self._encoded(changed, request))
+            return 200, self._encoded(changed, request)
 
-        done = await gateways.change(self._core, request.account, id_of(request), fields, respond, once=once)
-        return reply(sealed.open(done))
+        once = once_of_secrets(request)
+        return reply(await gateways.change(self._core, request.account, id_of(request), fields, respond, once=once))
 
     async def delete(self, request: ApiRequest) -> Reply:
         """DELETE /gateways/{id}: with its credentials and the notices it sent."""

@@ -1,7 +1,7 @@
 """Idempotency keys of our own routes, and the answers they keep.
 
 What a request or its answer holds of secrets is not kept in clear: such a request is kept as its digest, which is all
-that a comparison needs, and such an answer encrypted.
+that a comparison needs, and such an answer encrypted (`usecases.registers`).
 """
 
 import hashlib
@@ -11,7 +11,6 @@ import msgspec
 from recaudo.edge.bodies import canonical
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest
-from recaudo.store.vault import Vault
 from recaudo.usecases.core import Done, Once
 
 
@@ -32,27 +31,6 @@ def once_of_secrets(request: ApiRequest) -> Once | None:
     if once is None:
         return None
     return msgspec.structs.replace(once, request=hashlib.sha256(once.request.encode()).hexdigest())
-
-
-class Sealed:
-    """Encrypts the answer that is kept under a key, and opens what comes back, fresh or kept.
-
-    Without a key nothing is kept, and nothing is encrypted.
-    """
-
-    def __init__(self, vault: Vault, request: ApiRequest, once: Once | None) -> None:
-        self._vault = vault
-        self._about = None if once is None else f"answer {request.account.id} {once.scope} {once.key}"
-
-    def seal(self, answer: bytes) -> bytes:
-        """The answer as it is kept."""
-        return answer if self._about is None else self._vault.seal(answer, self._about)
-
-    def open(self, done: Done) -> Done:
-        """What the caller is answered."""
-        if self._about is None:
-            return done
-        return msgspec.structs.replace(done, answer=self._vault.open(done.answer, self._about))
 
 
 def reply(done: Done) -> Reply:

@@ -75,12 +75,17 @@ class NoticeReceiver:
             body=body,
             received_at=self._core.clock.now(),
         )
-        notice = await notices.read(self._core, receiver, raw)
+        notice = notices.read(self._core, receiver, raw)
         if notice.verdict != "valid" and self._is_too_many(notice.verdict, key):
             return Reply(status=429, headers=[("Retry-After", "60")])
         # The key opens the door to this address, so it is not what is kept of it.
         received = await notices.keep(self._core, receiver, raw, notice, path=f"{PREFIX}…{key[-4:]}")
-        _log.info("notice_received", gateway=receiver.kind, gateway_id=str(receiver.id), outcome=received.value)
+        _log.info(
+            "notice_received",
+            gateway=receiver.gateway.kind,
+            gateway_id=str(receiver.gateway.id),
+            outcome=received.value,
+        )
         return Reply(status=401 if received is Received.INVALID else 200)
 
     def _is_too_many(self, verdict: str, key: str) -> bool:

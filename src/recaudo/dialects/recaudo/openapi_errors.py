@@ -99,7 +99,7 @@ def errors() -> dict[str, ErrorCase]:
         "not_found": _missing("There is no such payment."),
         "not_found_endpoint": _missing("There is no such endpoint, or it was removed."),
         "not_found_delivery": _missing("There is no such delivery."),
-        "invalid_query_open": _bad_query("open", "Must be true or false.", "A parameter is unknown or wrong."),
+        "invalid_query_open": _bad_query("open", "Must be one of true, false.", "A parameter is unknown or wrong."),
         "not_found_replay": _missing("There is no such replay."),
         "not_found_gateway": _missing("There is no such gateway."),
         "not_found_receipt": _missing("There is no such receipt."),

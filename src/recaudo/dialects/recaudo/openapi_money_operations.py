@@ -3,18 +3,10 @@
 from collections.abc import Mapping
 
 from recaudo.dialects.recaudo import openapi_money_examples as examples
-from recaudo.dialects.recaudo.parse_money import LIMIT_DEFAULT, LIMIT_MAX
-from recaudo.edge.openapi import Content, Example, Json, OperationDocs, ref
+from recaudo.dialects.recaudo.openapi_parts import LIMIT, answer, parameter, rows
+from recaudo.edge.openapi import Content, Example, OperationDocs, ref
 
 _REUSED = "idempotency_key_reused"
-
-
-def _answer(schema: str, summary: str, value: Json, **more: Example) -> Content:
-    return Content(ref(schema), {"example": Example(summary, value), **more})
-
-
-def _all(*rows: Json) -> Json:
-    return {"data": list(rows), "has_more": False, "next_cursor": None}
 
 
 _GATEWAYS: Mapping[str, OperationDocs] = {
@@ -22,7 +14,7 @@ _GATEWAYS: Mapping[str, OperationDocs] = {
         description="The gateways that this server can speak to, with the credentials that each asks for, the methods "
         "it offers and what it can do.",
         success="Every kind.",
-        answer=_answer("GatewayKindList", "One of them", _all(examples.KIND)),
+        answer=answer("GatewayKindList", "One of them", rows(examples.KIND)),
     ),
     "createGateway": OperationDocs(
         description="Sets up a gateway of the account, one of each kind. Credentials of the other environment, or of "
@@ -31,7 +23,7 @@ _GATEWAYS: Mapping[str, OperationDocs] = {
         "Credentials are kept encrypted, and no answer shows them again.",
         status=201,
         success="The gateway, without its secrets.",
-        answer=_answer("Gateway", "A new gateway", examples.GATEWAY),
+        answer=answer("Gateway", "A new gateway", examples.GATEWAY),
         body=Content(
             ref("GatewayCreate"),
             {
@@ -45,19 +37,19 @@ _GATEWAYS: Mapping[str, OperationDocs] = {
     "listGateways": OperationDocs(
         description="The account's gateways in the order in which they are tried, those that are switched off too.",
         success="All gateways.",
-        answer=_answer("GatewayList", "One gateway", _all(examples.VERIFIED_GATEWAY)),
+        answer=answer("GatewayList", "One gateway", rows(examples.VERIFIED_GATEWAY)),
     ),
     "getGateway": OperationDocs(
         description="One gateway. `last_problem` is why its credentials failed when they were last tried.",
         success="The gateway, without its secrets.",
-        answer=_answer("Gateway", "A gateway that works", examples.VERIFIED_GATEWAY),
+        answer=answer("Gateway", "A gateway that works", examples.VERIFIED_GATEWAY),
         errors=("not_found_gateway",),
     ),
     "updateGateway": OperationDocs(
         description="Changes what is sent. Of `credentials` only those that are named are replaced, so one key can be "
         "rotated alone; `methods` is replaced as a whole. `notice_url` never changes.",
         success="The gateway, without its secrets.",
-        answer=_answer("Gateway", "Switched off", examples.OFF_GATEWAY),
+        answer=answer("Gateway", "Switched off", examples.OFF_GATEWAY),
         body=Content(
             ref("GatewayChange"),
             {
@@ -80,7 +72,7 @@ _GATEWAYS: Mapping[str, OperationDocs] = {
         "they are. 200 also when they do not: `ok` tells. The secret that signs notices cannot be tried this way; the "
         "first notice that arrives tries it.",
         success="What the call showed.",
-        answer=_answer(
+        answer=answer(
             "GatewayVerdict",
             "They work",
             examples.VERIFIED,
@@ -101,7 +93,7 @@ _REFUNDS: Mapping[str, OperationDocs] = {
         "The invoice stays paid: to ask for the money again, [reopen](#reopenInvoice) it.",
         status=201,
         success="The refund.",
-        answer=_answer("Refund", "A part of a payment", examples.REFUND),
+        answer=answer("Refund", "A part of a payment", examples.REFUND),
         body=Content(
             ref("RefundStart"),
             {
@@ -123,13 +115,13 @@ _REFUNDS: Mapping[str, OperationDocs] = {
     "listRefundsOfReceipt": OperationDocs(
         description="Every refund of a receipt, those that failed too.",
         success="The refunds.",
-        answer=_answer("RefundList", "One that is done", _all(examples.DONE_REFUND)),
+        answer=answer("RefundList", "One that is done", rows(examples.DONE_REFUND)),
         errors=("not_found_receipt",),
     ),
     "getRefund": OperationDocs(
         description="How far a refund is. While it is open, the gateway is asked again and again.",
         success="The refund.",
-        answer=_answer(
+        answer=answer(
             "Refund",
             "The money went back",
             examples.DONE_REFUND,
@@ -141,7 +133,7 @@ _REFUNDS: Mapping[str, OperationDocs] = {
         description="Asks again for what was paid and went back: the invoice is open again, with a new request to pay, "
         "due today, for what is owed and not asked for yet.",
         success="The invoice and the new request to pay.",
-        answer=_answer("Reopened", "2.000.000 cents are asked for again", examples.REOPENED),
+        answer=answer("Reopened", "2.000.000 cents are asked for again", examples.REOPENED),
         errors=("not_found_invoice", "invoice_void", "nothing_to_ask_for", _REUSED),
     ),
 }
@@ -152,22 +144,15 @@ _COMPARING: Mapping[str, OperationDocs] = {
         "ours that no attempt has, in another currency, or of the other environment. The money is real; a person must "
         "say what became of it. `recaudo doctor` reminds of them until then.",
         success="The entries.",
-        answer=_answer("SuspenseList", "One that waits", _all(examples.SUSPENSE)),
-        query=(
-            {
-                "name": "open",
-                "in": "query",
-                "description": "`true`: only what waits for somebody.",
-                "schema": {"type": "boolean", "default": False},
-            },
-        ),
+        answer=answer("SuspenseList", "One that waits", rows(examples.SUSPENSE)),
+        query=(parameter("open", "`true`: only what waits for somebody.", {"type": "boolean", "default": False}),),
         errors=("invalid_query_open",),
     ),
     "resolveSuspense": OperationDocs(
         description="Notes what became of it: which invoice it was registered on, or that it was given back. Nothing "
         "is booked by this. Doing it again corrects the text; `resolved_at` stays that of the first time.",
         success="The entry.",
-        answer=_answer("Suspense", "Resolved", examples.RESOLVED),
+        answer=answer("Suspense", "Resolved", examples.RESOLVED),
         body=Content(ref("SuspenseResolve"), {"registered": Example("Registered by hand", examples.RESOLVE_REQUEST)}),
         errors=("not_found_suspense", "validation_error_resolution"),
     ),
@@ -176,15 +161,8 @@ _COMPARING: Mapping[str, OperationDocs] = {
         "worker, and by `recaudo reconcile`. Money that the gateway had collected and nobody had told us is booked as "
         "it is found; everything else is for a person to look at.",
         success="The newest comparisons.",
-        answer=_answer("ReconciliationList", "One was mended, one is open", _all(examples.RECONCILIATION)),
-        query=(
-            {
-                "name": "limit",
-                "in": "query",
-                "description": "How many.",
-                "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-            },
-        ),
+        answer=answer("ReconciliationList", "One was mended, one is open", rows(examples.RECONCILIATION)),
+        query=(LIMIT,),
         errors=("invalid_query",),
     ),
 }

@@ -6,48 +6,34 @@ from recaudo.dialects.recaudo import openapi_examples as examples
 from recaudo.dialects.recaudo.errors import PAYING_REFUSALS
 from recaudo.dialects.recaudo.feed import WAIT_S_MAX
 from recaudo.dialects.recaudo.openapi_money_operations import OPERATIONS as _MONEY
+from recaudo.dialects.recaudo.openapi_parts import LIMIT, PAGING, answer, parameter, rows
 from recaudo.dialects.recaudo.openapi_schemas import DIALECTS, EVENT_NAME, EVENT_TYPE, TEXT, UUID
-from recaudo.dialects.recaudo.queries import LIMIT_DEFAULT, LIMIT_MAX
 from recaudo.domain.delivering import ENDPOINTS_MAX, DeliveryState
 from recaudo.edge.openapi import Content, Example, Json, OperationDocs, ref
 
-
-def _answer(schema: str, summary: str, value: Json) -> Content:
-    return Content(ref(schema), {"example": Example(summary, value)})
-
-
-def _parameter(name: str, description: str, schema: Json, **more: object) -> Json:
-    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
-
-
-def _limit(low: int, high: int, default: int) -> Json:
-    schema = {"type": "integer", "minimum": low, "maximum": high, "default": default}
-    return _parameter("limit", "Rows of a page.", schema)
-
-
 _FEED_QUERY: Sequence[Json] = (
-    _limit(1, LIMIT_MAX, LIMIT_DEFAULT),
-    _parameter(
+    LIMIT,
+    parameter(
         "cursor",
         "The `next_cursor` of the page before. Without it the feed begins at the account's first event; `end` skips "
         "all that has happened.",
         TEXT,
     ),
-    _parameter(
+    parameter(
         "type",
         "Only these types, separated by commas.",
         {"type": "array", "items": EVENT_TYPE, "minItems": 1},
         style="form",
         explode=False,
     ),
-    _parameter("subject", "Only what happened to this invoice, request or endpoint.", UUID),
-    _parameter(
+    parameter("subject", "Only what happened to this invoice, request or endpoint.", UUID),
+    parameter(
         "wait",
         "When there is nothing yet, wait up to so many seconds for it.",
         {"type": "integer", "minimum": 0, "maximum": WAIT_S_MAX, "default": 0},
         example=WAIT_S_MAX,
     ),
-    _parameter("dialect", "Add what endpoints of this dialect are sent.", {"type": "string", "enum": list(DIALECTS)}),
+    parameter("dialect", "Add what endpoints of this dialect are sent.", {"type": "string", "enum": list(DIALECTS)}),
 )
 
 _EVENTS: Mapping[str, OperationDocs] = {
@@ -58,7 +44,7 @@ _EVENTS: Mapping[str, OperationDocs] = {
         "With `wait` the answer comes as soon as something happens, or empty when the time is over. With `type` or "
         "`subject` a page may be short, even empty, while `has_more` is true: go on with its cursor.",
         success="The next events.",
-        answer=_answer("EventPage", "A declined card, then a paid invoice", examples.EVENT_PAGE),
+        answer=answer("EventPage", "A declined card, then a paid invoice", examples.EVENT_PAGE),
         query=_FEED_QUERY,
         errors=("invalid_query", "invalid_query_cursor", "too_many_waiting"),
     ),
@@ -69,7 +55,7 @@ _EVENTS: Mapping[str, OperationDocs] = {
         "page, oldest first, however many they are.",
         status=202,
         success="The replay, which has begun.",
-        answer=_answer("Replay", "Queued soon", examples.REPLAY),
+        answer=answer("Replay", "Queued soon", examples.REPLAY),
         body=Content(
             ref("ReplayAsk"),
             {
@@ -84,7 +70,7 @@ _EVENTS: Mapping[str, OperationDocs] = {
         description="How far a replay is. `done` means that everything is queued; each delivery then tells its own "
         "story.",
         success="The replay.",
-        answer=_answer("Replay", "All queued", examples.DONE_REPLAY),
+        answer=answer("Replay", "All queued", examples.DONE_REPLAY),
         errors=("not_found_replay",),
     ),
 }
@@ -98,7 +84,7 @@ _WEBHOOKS: Mapping[str, OperationDocs] = {
         "in the answer to the same request with the same `Idempotency-Key`.",
         status=201,
         success="The endpoint with its secret.",
-        answer=_answer("Endpoint", "A new endpoint", examples.ENDPOINT_WITH_SECRET),
+        answer=answer("Endpoint", "A new endpoint", examples.ENDPOINT_WITH_SECRET),
         body=Content(
             ref("EndpointCreate"),
             {
@@ -120,23 +106,23 @@ _WEBHOOKS: Mapping[str, OperationDocs] = {
     "listWebhooks": OperationDocs(
         description="The account's endpoints, those of other dialects too, without their secrets.",
         success="All endpoints.",
-        answer=_answer(
+        answer=answer(
             "EndpointList",
             "One of each dialect; the second one fails",
-            {"data": [examples.ENDPOINT, examples.ONEPAY_ENDPOINT], "has_more": False, "next_cursor": None},
+            rows(examples.ENDPOINT, examples.ONEPAY_ENDPOINT),
         ),
     ),
     "getWebhook": OperationDocs(
         description="An endpoint without its secret. Its deliveries: `GET /deliveries?endpoint=`.",
         success="The endpoint.",
-        answer=_answer("Endpoint", "An endpoint", examples.ENDPOINT),
+        answer=answer("Endpoint", "An endpoint", examples.ENDPOINT),
         errors=("not_found_endpoint",),
     ),
     "updateWebhook": OperationDocs(
         description="Changes what is sent. `types` is replaced as a whole and counts from the next event on; a new "
         "`url` counts for what waits, too.",
         success="The endpoint without its secret.",
-        answer=_answer("Endpoint", "With other types", examples.CHANGED_ENDPOINT),
+        answer=answer("Endpoint", "With other types", examples.CHANGED_ENDPOINT),
         body=Content(ref("EndpointChange"), {"types": Example("Other types", {"types": ["invoice.paid"]})}),
         errors=("not_found_endpoint", "validation_error_endpoint", *_CHANGES),
     ),
@@ -151,7 +137,7 @@ _WEBHOOKS: Mapping[str, OperationDocs] = {
         "two signatures, the new secret's first, so that a receiver with either passes; so does `x-treli-signature`. "
         "`0` ends the old one at once.",
         success="The endpoint with its new secret.",
-        answer=_answer("Endpoint", "The new secret", examples.ROTATED_ENDPOINT),
+        answer=answer("Endpoint", "The new secret", examples.ROTATED_ENDPOINT),
         body=Content(
             ref("EndpointRotate"),
             {
@@ -165,31 +151,28 @@ _WEBHOOKS: Mapping[str, OperationDocs] = {
         description="Queues an invented event of the first type the endpoint lists, about objects whose ids are all "
         "zeros. It is signed and tried again like any other.",
         success="The delivery that was queued.",
-        answer=_answer("EndpointSample", "The delivery", {"delivery_id": examples.DELIVERY_ID}),
+        answer=answer("EndpointSample", "The delivery", {"delivery_id": examples.DELIVERY_ID}),
         errors=("not_found_endpoint",),
     ),
     "listDeliveries": OperationDocs(
         description="Each telling of an event to an endpoint, newest first. `state=failed` is the dead list: what was "
         "given up after three days, kept until you replay it.",
         success="A page of deliveries.",
-        answer=_answer(
-            "DeliveryPage", "The dead list", {"data": [examples.DEAD_DELIVERY], "has_more": False, "next_cursor": None}
-        ),
+        answer=answer("DeliveryPage", "The dead list", rows(examples.DEAD_DELIVERY)),
         query=(
-            _limit(1, LIMIT_MAX, LIMIT_DEFAULT),
-            _parameter("cursor", "The `next_cursor` of the page before.", TEXT),
-            _parameter(
+            *PAGING,
+            parameter(
                 "state", "Only in this state.", {"type": "string", "enum": list(DeliveryState)}, example="failed"
             ),
-            _parameter("endpoint", "Only to this endpoint.", UUID),
-            _parameter("event", "Only of this event.", EVENT_NAME),
+            parameter("endpoint", "Only to this endpoint.", UUID),
+            parameter("event", "Only of this event.", EVENT_NAME),
         ),
         errors=("invalid_query", "invalid_query_cursor"),
     ),
     "getDelivery": OperationDocs(
         description="One delivery with every try: when, what was answered, how long it took, what went wrong.",
         success="The delivery with its tries.",
-        answer=_answer("DeliveryDetail", "A slow answer, then a refusal", examples.DELIVERY_DETAIL),
+        answer=answer("DeliveryDetail", "A slow answer, then a refusal", examples.DELIVERY_DETAIL),
         errors=("not_found_delivery",),
     ),
 }

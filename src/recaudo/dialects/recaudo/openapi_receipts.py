@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from recaudo.dialects.recaudo import openapi_examples as examples
-from recaudo.dialects.recaudo.openapi_schemas import FLAG, INSTANT, OBJECT, TEXT, UUID, WHOLE
+from recaudo.dialects.recaudo.openapi_parts import PAGING, answer, parameter, rows
+from recaudo.dialects.recaudo.openapi_schemas import FLAG, INSTANT, OBJECT, TEXT, UUID, in_minor
 from recaudo.dialects.recaudo.parse import CERTIFICATE_CHARS_MAX, REASON_CHARS_MAX, URL_CHARS_MAX
-from recaudo.dialects.recaudo.queries import LIMIT_DEFAULT, LIMIT_MAX
 from recaudo.dialects.recaudo.receipts import WHY_NOT
 from recaudo.dialects.recaudo.withholdings import KINDS
 from recaudo.domain.model import ReceiptKind
@@ -74,10 +74,6 @@ CERTIFIED: Json = WITHHOLDING | {
 # --- Schemas ---
 
 
-def _minor(description: str) -> Json:
-    return member(WHOLE, f"{description} In minor units: cents.")
-
-
 _RECEIPT: Mapping[str, Json] = {
     "id": member(UUID, "The receipt."),
     "invoice_id": member(UUID, "Its invoice, or request."),
@@ -88,7 +84,7 @@ _RECEIPT: Mapping[str, Json] = {
         "`gateway`: a gateway collected it. `outside`: the merchant registered it. `refund`: it went back.",
         enum=[kind.value for kind in ReceiptKind],
     ),
-    "amount_minor": _minor("Below zero when it went back."),
+    "amount_minor": in_minor("Below zero when it went back."),
     "currency": member(TEXT, "ISO 4217."),
     "gateway": member(TEXT, "Who collected it; `outside` when nobody that we see."),
     "gateway_tx_id": member(TEXT, "The gateway's transaction."),
@@ -102,7 +98,7 @@ _RECEIPT: Mapping[str, Json] = {
         member(UUID, "The same for all receipts of one sum over several debts: they are undone together.")
     ),
     "customer_id": nullable(member(UUID, "Who owes the invoice.")),
-    "reversed_minor": _minor("How much of it went back since."),
+    "reversed_minor": in_minor("How much of it went back since."),
 }
 
 _CERTIFICATE: Mapping[str, Json] = {
@@ -119,7 +115,7 @@ _WITHHOLDING: Mapping[str, Json] = {
         TEXT, "Of a `void` invoice nothing is withheld any more.", enum=[state.value for state in InvoiceState]
     ),
     "kind": member(TEXT, "Which tax.", enum=list(KINDS)),
-    "amount_minor": _minor("What is withheld."),
+    "amount_minor": in_minor("What is withheld."),
     "currency": member(TEXT, "ISO 4217."),
     "certificate": nullable(member(record("Certificate", _CERTIFICATE), "The proof; null: not there yet.")),
 }
@@ -167,42 +163,22 @@ SCHEMAS: Mapping[str, Json] = {
 # --- Operations ---
 
 
-def _parameter(name: str, description: str, schema: Json) -> Json:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
-
-
-_PAGING = (
-    _parameter(
-        "limit", "Rows of a page.", {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}
-    ),
-    _parameter("cursor", "The `next_cursor` of the page before.", TEXT),
-)
-
-
-def _answer(schema: str, summary: str, value: Json) -> Content:
-    return Content(ref(schema), {"example": Example(summary, value)})
-
-
-def _one_page(schema: str, summary: str, row: Json) -> Content:
-    return _answer(schema, summary, {"data": [row], "has_more": False, "next_cursor": None})
-
-
 OPERATIONS: Mapping[str, OperationDocs] = {
     "listReceipts": OperationDocs(
         description="Money that arrived and money that went back, newest first.",
         success="A page of receipts.",
-        answer=_one_page("ReceiptPage", "A sum that the merchant registered", RECEIPT),
+        answer=answer("ReceiptPage", "A sum that the merchant registered", rows(RECEIPT)),
         query=(
-            *_PAGING,
-            _parameter("invoice", "Only of this invoice.", UUID),
-            _parameter("customer", "Only of this customer's invoices.", UUID),
+            *PAGING,
+            parameter("invoice", "Only of this invoice.", UUID),
+            parameter("customer", "Only of this customer's invoices.", UUID),
         ),
         errors=("invalid_query", "invalid_query_cursor"),
     ),
     "getReceipt": OperationDocs(
         description="One receipt. `reversed_minor` says how much of it went back.",
         success="The receipt.",
-        answer=_answer("Receipt", "A sum that was undone since", RECEIPT | {"reversed_minor": 5000000}),
+        answer=answer("Receipt", "A sum that was undone since", RECEIPT | {"reversed_minor": 5000000}),
         errors=("not_found_receipt",),
     ),
     "undoReceipt": OperationDocs(
@@ -213,7 +189,7 @@ OPERATIONS: Mapping[str, OperationDocs] = {
         "A sum over several debts goes back as a whole, whichever of its receipts is named. Credit that it left to "
         "the customer is taken back.",
         success="A receipt below zero for each that was undone.",
-        answer=_answer("Undone", "One receipt, given back", {"receipts": [UNDOING]}),
+        answer=answer("Undone", "One receipt, given back", {"receipts": [UNDOING]}),
         body=Content(
             ref("Undo"), {"mistake": Example("It belonged elsewhere", {"reason": "It was for another customer."})}
         ),
@@ -229,12 +205,12 @@ OPERATIONS: Mapping[str, OperationDocs] = {
         description="What payers withhold from invoices as tax, those of the newest invoices first. "
         "`certified=false` is what the certificates are still missing of.",
         success="A page of withholdings.",
-        answer=_one_page("WithholdingPage", "One with its certificate", CERTIFIED),
+        answer=answer("WithholdingPage", "One with its certificate", rows(CERTIFIED)),
         query=(
-            *_PAGING,
-            _parameter("invoice", "Only of this invoice.", UUID),
-            _parameter("kind", "Only of this tax.", {"type": "string", "enum": list(KINDS)}),
-            _parameter("certified", "Only those with a certificate, or without.", FLAG),
+            *PAGING,
+            parameter("invoice", "Only of this invoice.", UUID),
+            parameter("kind", "Only of this tax.", {"type": "string", "enum": list(KINDS)}),
+            parameter("certified", "Only those with a certificate, or without.", FLAG),
         ),
         errors=("invalid_query", "invalid_query_cursor"),
     ),
@@ -242,7 +218,7 @@ OPERATIONS: Mapping[str, OperationDocs] = {
         description="Notes the certificate that the payer sent of what it withheld, instead of any that was noted "
         "before. No event tells of it.",
         success="The withholding with its certificate.",
-        answer=_answer("Withholding", "With its certificate", CERTIFIED),
+        answer=answer("Withholding", "With its certificate", CERTIFIED),
         body=Content(
             ref("CertificatePut"),
             {
@@ -258,7 +234,7 @@ OPERATIONS: Mapping[str, OperationDocs] = {
     "deleteCertificate": OperationDocs(
         description="Takes a certificate away that was noted in error. Without one it changes nothing.",
         success="The withholding without certificate.",
-        answer=_answer("Withholding", "Not certified", WITHHOLDING),
+        answer=answer("Withholding", "Not certified", WITHHOLDING),
         errors=("not_found_withholding", "idempotency_key_reused"),
     ),
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
-from recaudo.dialects.recaudo.errors import InvalidError, InvalidQueryError
+from recaudo.dialects.recaudo.errors import InvalidError
 from recaudo.dialects.recaudo.parse import read_flag, read_text
 from recaudo.domain.money import AMOUNT_MINOR_MAX
 from recaudo.store.gateways import MethodChoice
@@ -20,8 +20,6 @@ POSITION_MAX = 1000
 REASON_CHARS_MAX = 255
 EVIDENCE_CHARS_MAX = 500
 RESOLUTION_CHARS_MAX = 500
-LIMIT_DEFAULT = 20
-LIMIT_MAX = 100
 
 _METHOD_MEMBERS = ("id", "min_amount_minor", "max_amount_minor")
 _GATEWAY_MEMBERS = ("credentials", "position", "enabled", "methods")
@@ -130,29 +128,6 @@ def parse_resolution(body: Mapping[str, Any]) -> str:
     """What became of a transaction in suspense. Raises InvalidError."""
     _check_members(body, ("resolution",))
     return read_text(body, "resolution", RESOLUTION_CHARS_MAX)
-
-
-def parse_only_open(query: list[tuple[str, str]]) -> bool:
-    """Whether only what waits is listed: `open=true`. Raises InvalidQueryError."""
-    text = _query(query, "open").get("open", "false")
-    if text not in {"true", "false"}:
-        raise InvalidQueryError("open", "Must be true or false.")
-    return text == "true"
-
-
-def parse_limit(query: list[tuple[str, str]]) -> int:
-    """How many rows are listed. Raises InvalidQueryError."""
-    text = _query(query, "limit").get("limit", str(LIMIT_DEFAULT))
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= LIMIT_MAX:
-        raise InvalidQueryError("limit", f"Must be a whole number from 1 to {LIMIT_MAX}.")
-    return int(text)
-
-
-def _query(query: list[tuple[str, str]], *known: str) -> dict[str, str]:
-    for name, _ in query:
-        if name not in known:
-            raise InvalidQueryError(name[:100], f"There is no such parameter; use {', '.join(known)}.")
-    return dict(query)
 
 
 # --- Members ---

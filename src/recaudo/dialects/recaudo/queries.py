@@ -49,3 +49,9 @@ def read_word(values: Mapping[str, str], name: str, known: Sequence[str]) -> str
     if word is not None and word not in known:
         raise InvalidQueryError(name, f"Must be one of {', '.join(known)}.")
     return word
+
+
+def read_flag(values: Mapping[str, str], name: str) -> bool | None:
+    """Yes or no; None when it is not said. Raises InvalidQueryError."""
+    word = read_word(values, name, ("true", "false"))
+    return None if word is None else word == "true"

@@ -10,7 +10,7 @@ from recaudo.dialects.recaudo.cursors import pair_cursor, read_pair_cursor
 from recaudo.dialects.recaudo.handling import id_of
 from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_certificate
-from recaudo.dialects.recaudo.queries import read_limit, read_query, read_uuid, read_word
+from recaudo.dialects.recaudo.queries import read_flag, read_limit, read_query, read_uuid, read_word
 from recaudo.domain.retaining import RetentionKind
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
@@ -19,7 +19,6 @@ from recaudo.usecases.core import Core
 from recaudo.usecases.withholdings import certify
 
 KINDS = tuple(kind.value for kind in RetentionKind)
-_FLAGS = {"true": True, "false": False}
 
 
 class Withholdings:
@@ -34,7 +33,6 @@ class Withholdings:
         values = read_query(request.query, ("limit", "cursor", "invoice", "kind", "certified"))
         limit = read_limit(values)
         cursor = values.get("cursor")
-        certified = read_word(values, "certified", list(_FLAGS))
         async with self._core.database.connection() as connection:
             found = await list_withholdings(
                 connection,
@@ -42,7 +40,7 @@ class Withholdings:
                 after=None if not cursor else read_pair_cursor(cursor, account_id),
                 invoice_id=read_uuid(values, "invoice"),
                 kind=read_word(values, "kind", KINDS),
-                certified=None if certified is None else _FLAGS[certified],
+                certified=read_flag(values, "certified"),
                 limit=limit + 1,
             )
         page, has_more = found[:limit], len(found) > limit
