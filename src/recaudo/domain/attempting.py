@@ -9,7 +9,7 @@ import msgspec
 from recaudo.domain import transactions
 from recaudo.domain.answers import Absent, Answer, Fact, NotSent, Refused, Reported, Step, Unknown
 from recaudo.domain.changes import Books, Change, Draft, Moment
-from recaudo.domain.model import Attempt, Case, payable_now
+from recaudo.domain.model import Attempt, Case, Collection, Invoice, payable_now
 from recaudo.domain.receiving import Arrival, receive
 from recaudo.domain.reversing import Reversal, reverse
 from recaudo.domain.states import (
@@ -42,10 +42,7 @@ def start(
     the collection takes no money, its time is over, or the amount is not allowed (OnePay spec 9.2).
     """
     collection = case.collection(attempt.collection_id)
-    allow_collection(collection.state, CollectionCommand.START_ATTEMPT)
-    allow_invoice(case.invoice.state, InvoiceCommand.START_ATTEMPT)
-    if collection.expires_at is not None and collection.expires_at <= moment.now:
-        raise RefusedError(Refusal.COLLECTION_EXPIRED)
+    check_payable(case.invoice, collection, moment.now)
     if collection.open_attempts > 0 and not again:
         raise RefusedError(Refusal.ATTEMPT_IN_PROGRESS)
     allowed = payable_now(case.invoice, collection)
@@ -57,6 +54,14 @@ def start(
     draft.add_attempt(attempt)
     draft.event("attempt.started", collection_id=attempt.collection_id, attempt_id=attempt.id)
     return draft.finish()
+
+
+def check_payable(invoice: Invoice, collection: Collection, now: datetime) -> None:
+    """Raise RefusedError unless the collection takes money now."""
+    allow_collection(collection.state, CollectionCommand.START_ATTEMPT)
+    allow_invoice(invoice.state, InvoiceCommand.START_ATTEMPT)
+    if collection.expires_at is not None and collection.expires_at <= now:
+        raise RefusedError(Refusal.COLLECTION_EXPIRED)
 
 
 def conclude(
@@ -109,6 +114,19 @@ def step_of(attempt: Attempt) -> Step | None:
     """What the payer has to do for the attempt to go on."""
     kept = attempt.gateway_data.get(_STEP)
     return None if kept is None else msgspec.convert(kept, Step)
+
+
+def is_unheard(attempt: Attempt) -> bool:
+    """Whether its gateway has not said anything about it yet."""
+    is_new = attempt.state is AttemptState.CREATED
+    return is_new and payable_until(attempt) is None and step_of(attempt) is None
+
+
+def open_step(attempt: Attempt, now: datetime) -> Step | None:
+    """What the payer has to do for the attempt to go on, while it can still be done."""
+    until = payable_until(attempt)
+    is_payable = attempt.state is AttemptState.CREATED and (until is None or now < until)
+    return step_of(attempt) if is_payable or attempt.in_progress else None
 
 
 def payable_until(attempt: Attempt) -> datetime | None:

@@ -1,5 +1,7 @@
 """Secrets at rest: AES-GCM under a key made from RECAUDO_SECRET_KEY."""
 
+import hashlib
+import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -26,8 +28,8 @@ class Vault:
     """Encrypts and opens secrets. What they belong to is bound in: a secret moved to another row does not open."""
 
     def __init__(self, secret_key: str) -> None:
-        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"recaudo: secrets at rest")
-        self._cipher = AESGCM(derived.derive(secret_key.encode()))
+        self._cipher = AESGCM(_derived(secret_key, b"recaudo: secrets at rest"))
+        self._digest_key = _derived(secret_key, b"recaudo: digests at rest")
 
     def seal(self, plain: bytes, about: str) -> bytes:
         """The encrypted form of a secret of `about`."""
@@ -42,3 +44,15 @@ class Vault:
             return self._cipher.decrypt(nonce, rest, about.encode())
         except (InvalidTag, ValueError) as error:
             raise SecretLostError from error
+
+    def digest(self, plain: bytes, about: str) -> bytes:
+        """32 bytes that are the same for the same text of `about`, and tell nobody without our key what it was.
+
+        Who people are (a telephone, a document) can be guessed from a plain digest by trying all there are.
+        """
+        bound = hashlib.sha256(about.encode()).digest()
+        return hmac.digest(self._digest_key, bound + plain, hashlib.sha256)
+
+
+def _derived(secret_key: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret_key.encode())

@@ -19,6 +19,7 @@ from recaudo.domain.model import Account, Attempt
 from recaudo.domain.references import gateway_reference
 from recaudo.domain.states import AttemptState, Refusal, RefusedError
 from recaudo.store import cases, door, gateway_notices
+from recaudo.store.database import Connection
 from recaudo.usecases import gateways
 from recaudo.usecases.core import Core, NotFoundError, repeated
 from recaudo.usecases.gateways import Offer
@@ -65,9 +66,15 @@ async def start(core: Core, account: Account, command: StartAttempt) -> Attempt:
     The same `once_key` again returns the attempt it made. Raises NotFoundError, GatewayNotAllowedError and
     RefusedError.
     """
+    attempt, _ = await start_once(core, account, command)
+    return attempt
+
+
+async def start_once(core: Core, account: Account, command: StartAttempt) -> tuple[Attempt, bool]:
+    """The same, and whether this call made the attempt: somebody else's may still wait for its gateway's answer."""
     attempt, is_new, others = await _prepare(core, account, command)
     if not is_new:
-        return attempt
+        return attempt, False
     attempt, answer = await _begin(core, account, attempt, command)
     for number, offer in enumerate(others[:FAILOVERS_MAX], start=2):
         if not isinstance(answer, NotSent):
@@ -79,7 +86,18 @@ async def start(core: Core, account: Account, command: StartAttempt) -> Attempt:
         if not is_new:
             break
         attempt, answer = await _begin(core, account, attempt, other)
-    return attempt
+    return attempt, True
+
+
+async def newest_of_key(connection: Connection, account_id: UUID, collection_id: UUID, once_key: str) -> Attempt | None:
+    """The attempt that a one-time key made: the last one, where a gateway was passed by for the next."""
+    found = None
+    for key in (once_key, *(f"{once_key}.{number}" for number in range(2, FAILOVERS_MAX + 2))):
+        known = await cases.find_attempt_by_once_key(connection, account_id, collection_id, key)
+        if known is None:
+            break
+        found = known
+    return found
 
 
 async def ask(core: Core, account: Account, attempt_id: UUID, *, extra: bool = False) -> Attempt:

@@ -37,10 +37,25 @@ class Ids(Protocol):
         ...
 
 
+class ByToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A card that the vendor's own script turned into a token on a merchant's page: its number never comes here.
+
+    `asks` is what goes with it. `credential` names the public key that the page needs for it; `test_begins` and
+    `live_begins` tell the tokens of both environments apart.
+    """
+
+    asks: tuple[Asked, ...]
+    credential: str
+    test_begins: str
+    live_begins: str
+    installments_max: int
+
+
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """A way to pay that a gateway offers. `kind` is one of the words of an invoice's `allows`.
 
     `asks` is what the payer's page asks for besides the amount; `min_minor` and `max_minor` are the gateway's limits.
+    `by_token` is how a merchant's own page may pay by it without leading the payer to the gateway's.
     """
 
     id: str
@@ -48,6 +63,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[Asked, ...] = ()
     min_minor: int | None = None
     max_minor: int | None = None
+    by_token: ByToken | None = None
 
 
 class Bank(msgspec.Struct, frozen=True):

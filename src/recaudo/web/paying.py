@@ -16,14 +16,13 @@ import msgspec
 from recaudo.domain import money
 from recaudo.domain.model import Attempt, payable_now
 from recaudo.domain.states import AttemptState, RefusedError
-from recaudo.store import cases
 from recaudo.store.database import Connection
 from recaudo.usecases import attempts
-from recaudo.usecases.attempts import FAILOVERS_MAX, GatewayNotAllowedError, StartAttempt
+from recaudo.usecases.asking import Known
+from recaudo.usecases.attempts import GatewayNotAllowedError, StartAttempt
 from recaudo.usecases.core import Core
 from recaudo.web import choosing, details
 from recaudo.web.choosing import Chosen, Form, Wrong, is_typed
-from recaudo.web.details import Known
 from recaudo.web.payer import (
     FAILURES,
     OUTCOMES,
@@ -123,13 +122,7 @@ async def newest_of_key(connection: Connection, shown: Shown, once_key: str) -> 
     """The attempt that a page's one-time key made: the last one, where a gateway was passed by for the next."""
     if not _ONCE_KEY.fullmatch(once_key):
         return None
-    found = None
-    for key in (once_key, *(f"{once_key}.{number}" for number in range(2, FAILOVERS_MAX + 2))):
-        known = await cases.find_attempt_by_once_key(connection, shown.account.id, shown.collection.id, key)
-        if known is None:
-            break
-        found = known
-    return found
+    return await attempts.newest_of_key(connection, shown.account.id, shown.collection.id, once_key)
 
 
 async def _choice(core: Core, shown: Shown, visitor: Visitor, current: PaymentPage, form: Form) -> Chosen | Answer:
@@ -213,6 +206,7 @@ def _command(shown: Shown, sent: _Sent, payer: Mapping[str, str]) -> StartAttemp
     # The gateway's word for where to return is the only thing that comes back: the language goes along if it must.
     lang = "" if visitor.lang == visitor.own_lang else f"?{urlencode({FormField.LANG.value: visitor.lang})}"
     browser = {"user_agent": visitor.user_agent[: details.USER_AGENT_CHARS_MAX], "ip": visitor.address}
+    accepted: dict[str, Any] = {} if sent.known is None else sent.known.accepted
     return StartAttempt(
         collection_id=shown.collection.id,
         amount_minor=chosen.amount_minor,
@@ -220,16 +214,10 @@ def _command(shown: Shown, sent: _Sent, payer: Mapping[str, str]) -> StartAttemp
         method=chosen.offer.method.id,
         once_key=once_key,
         again=visitor.again,
-        gateway_data={"outcome": outcome} if is_simulated else _accepted(sent),
+        gateway_data={"outcome": outcome} if is_simulated else accepted,
         payer={**payer, **{name: value for name, value in browser.items() if value}},
         return_url=f"{visitor.base_url}{shown.path}/return/{once_key}{lang}",
     )
-
-
-def _accepted(sent: _Sent) -> dict[str, Any]:
-    """What the payer accepted, kept with the attempt and its time: the documents that the page led to."""
-    terms = None if sent.known is None else sent.known.terms
-    return {} if terms is None else {"accepted": {"terms_url": terms.terms_url, "data_url": terms.data_url}}
 
 
 def _again(current: PaymentPage, form: Form, wrong: Wrong) -> PaymentPage:

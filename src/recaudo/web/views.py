@@ -13,6 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, Literal
 
+from recaudo.domain.payers import Detail, DocumentType
 from recaudo.web.i18n import Language
 
 PaymentState = Literal[
@@ -48,8 +49,7 @@ NoticeKind = Literal[
     "not_charged",
 ]
 StepKind = Literal["go", "scan", "confirm"]
-DetailField = Literal["person_type", "bank", "document_type", "document_number", "name", "email", "phone", "terms"]
-DocumentType = Literal["CC", "CE", "NIT", "PP", "TI"]
+DetailField = Detail
 PortalError = Literal["rate_limited", "too_short"]
 MessageKind = Literal[
     "not_understood", "form_expired", "not_found", "gone", "too_many_requests", "failure", "unavailable"

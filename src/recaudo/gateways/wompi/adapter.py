@@ -12,10 +12,12 @@ from recaudo.domain.refunding import RefundAnswer, RefundRefused
 from recaudo.gateways.wompi import keys, notices, reading, refunds
 from recaudo.gateways.wompi.api import KeyRefusedError, WompiApi, WompiHosts
 from recaudo.gateways.wompi.charges import CHECKOUT, CURRENCY, Charges, Sleep
+from recaudo.gateways.wompi.payer import INSTALLMENTS_MAX
 from recaudo.gateways.wompi.remembered import Remembered
 from recaudo.usecases.ports import (
     Abilities,
     Bank,
+    ByToken,
     Configured,
     GatewayContext,
     GatewayDownError,
@@ -26,6 +28,13 @@ from recaudo.usecases.ports import (
     Verified,
 )
 
+BY_TOKEN: Final = ByToken(
+    asks=("email", "terms"),
+    credential=keys.PUBLIC,
+    test_begins="tok_test_",
+    live_begins="tok_prod_",
+    installments_max=INSTALLMENTS_MAX,
+)
 METHODS: Final = (
     Method(
         id="pse",
@@ -34,7 +43,7 @@ METHODS: Final = (
     ),
     Method(id="nequi", kind="accounts", asks=("phone", "email", "terms")),
     Method(id="bancolombia", kind="accounts", asks=("email", "terms")),
-    Method(id=CHECKOUT, kind="cards"),
+    Method(id=CHECKOUT, kind="cards", by_token=BY_TOKEN),
     Method(id="bancolombia_qr", kind="realtime", asks=("email", "terms")),
 )
 PAGE_SIZE: Final = 50

@@ -19,7 +19,7 @@ _CARD_TOKEN: Final = re.compile(r"tok_(test|prod)_[A-Za-z0-9_-]{1,150}")
 _SANDBOX_PHONES: Final = frozenset({"3991111111", "3992222222"})
 _DESCRIPTION_CHARS_MAX: Final = 30  # PSE's, the shortest: one page says 30, another 64
 _NAME_CHARS_MAX: Final = 100
-_INSTALLMENTS_MAX: Final = 36
+INSTALLMENTS_MAX: Final = 36
 
 
 class PayerDataError(Exception):
@@ -84,8 +84,8 @@ def _card(_: Attempt, context: GatewayContext) -> dict[str, Any]:
     if token is None or token[1] != environment:
         raise PayerDataError("Vuelva a escribir los datos de la tarjeta.")
     text = context.payer.get("installments", "1").strip()
-    if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= _INSTALLMENTS_MAX:
-        raise PayerDataError(f"Elija entre 1 y {_INSTALLMENTS_MAX} cuotas.")
+    if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= INSTALLMENTS_MAX:
+        raise PayerDataError(f"Elija entre 1 y {INSTALLMENTS_MAX} cuotas.")
     return {"type": "CARD", "token": token[0], "installments": int(text)}
 
 
