@@ -46,6 +46,11 @@ def fields(asks: Sequence[Asked]) -> tuple[Detail, ...]:
     return tuple(name for asked, names in FIELDS.items() if asked in asks for name in names)
 
 
+def members(asks: Sequence[Asked]) -> tuple[Detail, ...]:
+    """The same without the terms, which are accepted and not told."""
+    return tuple(name for name in fields(asks) if name != "terms")
+
+
 def document_types(offer: Offer) -> tuple[DocumentType, ...]:
     """The types of document that the method takes."""
     return GATEWAY_DOCUMENTS.get(offer.gateway.name, tuple(DOCUMENTS)) if "document" in offer.method.asks else ()

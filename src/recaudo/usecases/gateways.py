@@ -205,8 +205,13 @@ def fitting(
         for o in offers
         if allows.get(o.method.kind, False)
         and currency in o.gateway.abilities.currencies
-        and (amount_minor is None or _within(o.method, amount_minor))
+        and (amount_minor is None or within(o.method, amount_minor))
     ]
+
+
+def real(offers: Sequence[Offer]) -> Sequence[Offer]:
+    """Those of the gateways that the merchant set up; without any, those that need no setting up."""
+    return [o for o in offers if o.configured is not None] or offers
 
 
 def shown(offers: Sequence[Offer]) -> list[Offer]:
@@ -214,9 +219,8 @@ def shown(offers: Sequence[Offer]) -> list[Offer]:
 
     The sandbox is shown only when the merchant set nothing else up: both together would confuse who tries the page.
     """
-    real = [o for o in offers if o.configured is not None] or offers
     first: dict[str, Offer] = {}
-    for offer in real:
+    for offer in real(offers):
         first.setdefault(offer.method.id, offer)
     return list(first.values())
 
@@ -288,7 +292,8 @@ def _limited(method: Method, choice: MethodChoice) -> Method:
     return msgspec.structs.replace(method, min_minor=max(lows, default=None), max_minor=min(highs, default=None))
 
 
-def _within(method: Method, amount_minor: int) -> bool:
+def within(method: Method, amount_minor: int) -> bool:
+    """Whether an amount is within a method's limits."""
     low = method.min_minor is None or method.min_minor <= amount_minor
     return low and (method.max_minor is None or amount_minor <= method.max_minor)
 

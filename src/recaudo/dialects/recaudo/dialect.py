@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 
+from recaudo.dialects.recaudo.attempts import SILENT_S, STARTED_AGAIN_S, GatewaySilentError
 from recaudo.dialects.recaudo.errors import (
+    GATEWAY_SILENT,
     KIND_TAKEN,
     PROBLEMS,
     REFUND_NOT_SUPPORTED,
     REFUSALS,
     InvalidError,
+    InvalidFieldsError,
     InvalidQueryError,
     busy_message,
     error_reply,
@@ -35,6 +38,7 @@ from recaudo.usecases.gateways import (
 )
 from recaudo.usecases.merchants import NotATestAccountError
 from recaudo.usecases.refunds import RefundNotSupportedError
+from recaudo.usecases.starting import StillStartingError
 from recaudo.usecases.webhooks import TooManyEndpointsError
 
 
@@ -108,6 +112,22 @@ def _money_error(error: Exception) -> Reply | None:
             return error_reply(409, "gateway_busy", busy_message(waiting))
         case RefundNotSupportedError():
             return error_reply(409, "refund_not_supported", REFUND_NOT_SUPPORTED)
+        case _:
+            return _starting_error(error)
+
+
+def _starting_error(error: Exception) -> Reply | None:
+    """The answer to an error about an attempt that is to be started."""
+    match error:
+        case InvalidFieldsError(problems=problems):
+            return invalid_reply(problems)
+        case GatewaySilentError():
+            headers = [("Retry-After", str(SILENT_S))]
+            return error_reply(503, "gateway_silent", GATEWAY_SILENT, headers=headers)
+        case StillStartingError():
+            kind = ProblemKind.KEY_IN_PROGRESS
+            status, message = PROBLEMS[kind]
+            return error_reply(status, kind.value, message, headers=[("Retry-After", str(STARTED_AGAIN_S))])
         case _:
             return None
 

@@ -46,6 +46,7 @@ REFUND_NOT_SUPPORTED = (
     "This money cannot be given back by an API. What a gateway collected, give back in its panel and record here with "
     "manual=true and evidence. What you registered yourself is undone: POST /receipts/{id}/undo."
 )
+GATEWAY_SILENT = "The gateway does not tell its banks or its terms now. Try again, or offer another method."
 KIND_TAKEN = "The account has a gateway of this kind already: change that one."
 
 
@@ -55,6 +56,14 @@ class InvalidError(Exception):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class InvalidFieldsError(Exception):
+    """Fields that cannot be used, and what is wrong with each."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 class InvalidQueryError(Exception):

@@ -11,6 +11,7 @@ import msgspec
 from recaudo.edge.bodies import canonical
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest
+from recaudo.store.vault import Vault
 from recaudo.usecases.core import Done, Once
 
 
@@ -31,6 +32,15 @@ def once_of_secrets(request: ApiRequest) -> Once | None:
     if once is None:
         return None
     return msgspec.structs.replace(once, request=hashlib.sha256(once.request.encode()).hexdigest())
+
+
+def once_of_personal(request: ApiRequest, vault: Vault) -> Once | None:
+    """The same for a request that tells who somebody is: a keyed digest, as all telephones there are can be tried."""
+    once = once_of(request)
+    if once is None:
+        return None
+    digest = vault.digest(once.request.encode(), f"request {request.account.id} {once.scope} {once.key}")
+    return msgspec.structs.replace(once, request=digest.hex())
 
 
 def reply(done: Done) -> Reply:

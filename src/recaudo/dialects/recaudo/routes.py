@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from recaudo.dialects.recaudo.attempts import Attempts
 from recaudo.dialects.recaudo.comparing import Comparing
 from recaudo.dialects.recaudo.errors import InvalidError
 from recaudo.dialects.recaudo.feed import Feed
@@ -40,6 +41,7 @@ class Operations:
         self.refunds = Refunds(core)
         self.comparing = Comparing(core)
         self.receipts = Receipts(core)
+        self.attempts = Attempts(core, policy)
         self.withholdings = Withholdings(core)
 
     async def get_clock(self, request: ApiRequest) -> Reply:
@@ -99,6 +101,7 @@ def routes(operations: Operations) -> Sequence[Route]:
         *o.comparing.routes(),
         *o.receipts.routes(),
         *o.withholdings.routes(),
+        *o.attempts.routes(),
         Route(
             method="GET",
             path="/clock",
