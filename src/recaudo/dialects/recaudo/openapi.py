@@ -6,6 +6,7 @@ from typing import Final
 
 from recaudo import __version__
 from recaudo.dialects.recaudo import (
+    openapi_attempts as attempts,
     openapi_examples as examples,
     openapi_money_examples as money_examples,
     openapi_money_schemas as money_schemas,
@@ -26,6 +27,7 @@ _TAGS: Mapping[str, tuple[str, str]] = {
     "events": ("Events", "Everything that happened, in order, for programs that ask."),
     "webhooks": ("Webhooks", "Who is told what happened, and what became of every delivery."),
     "gateways": ("Gateways", "Who collects the account's money: their credentials, their order, their methods."),
+    **attempts.TAGS,
     "refunds": ("Refunds", "Giving money back, and asking for it again."),
     "reconciling": ("Reconciling", "What gateways report and we do not, and the reverse."),
     **receipts.TAGS,
@@ -71,6 +73,7 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("refund_id", "The refund.", money_examples.REFUND_ID),
         ("suspense_id", "The entry.", money_examples.SUSPENSE_ID),
         ("invoice_id", "The invoice.", examples.INVOICE_ID),
+        *((name, *said) for name, said in attempts.PATH_PARAMETERS.items()),
         *((name, *said) for name, said in receipts.PATH_PARAMETERS.items()),
     )
 }
@@ -84,18 +87,25 @@ def document(router: Router, base_url: str) -> Json:
             info={
                 "title": "Recaudo: our own additions",
                 "version": __version__,
-                "summary": "Events, webhooks, gateways, receipts, refunds, certificates, reconciliation, test tools.",
+                "summary": "Events, webhooks, gateways, attempts, receipts, refunds, certificates, comparisons, test tools.",
                 "description": GUIDE.read_text(encoding="utf-8"),
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             servers=({"url": f"{base_url}/recaudo/v1", "description": "This server."},),
             security={"bearer": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
             tags=_TAGS,
-            schemas={**ANSWERS, **money_schemas.ANSWERS, **receipts.SCHEMAS, **BODIES, **money_schemas.BODIES},
+            schemas={
+                **ANSWERS,
+                **money_schemas.ANSWERS,
+                **receipts.SCHEMAS,
+                **attempts.SCHEMAS,
+                **BODIES,
+                **money_schemas.BODIES,
+            },
             headers=_HEADERS,
             path_parameters=_PATH_PARAMETERS,
             once_parameter=_KEY_PARAMETER,
-            operations={**OPERATIONS, **receipts.OPERATIONS},
+            operations={**OPERATIONS, **receipts.OPERATIONS, **attempts.OPERATIONS},
             errors=errors(),
             problems={kind: kind.value for kind in ProblemKind},
             events=EVENTS,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from recaudo.dialects.recaudo.errors import (
+    GATEWAY_SILENT,
     KIND_TAKEN,
     PROBLEMS,
     REFUND_NOT_SUPPORTED,
@@ -14,6 +15,7 @@ from recaudo.dialects.recaudo.errors import (
     invalid_reply,
 )
 from recaudo.dialects.recaudo.parse import METHODS
+from recaudo.dialects.recaudo.parse_attempts import CARD_NUMBER, TERMS
 from recaudo.dialects.recaudo.receipts import WHY_NOT, refused
 from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.domain.states import Refusal
@@ -80,6 +82,27 @@ def _money_errors() -> dict[str, ErrorCase]:
     }
 
 
+def _starting_errors() -> dict[str, ErrorCase]:
+    return {
+        "not_found_collection": _missing("There is no such collection."),
+        "not_found_attempt": _missing("There is no such attempt."),
+        "invalid_query_amount": _bad_query(
+            "amount_minor",
+            "Must be a whole number of minor units (cents) above 0.",
+            "A parameter is unknown or no amount.",
+        ),
+        "validation_error_attempt": _case(
+            invalid_reply({"payer.card_token": CARD_NUMBER, "accepted_terms": TERMS}),
+            "Members that are missing, wrong or unknown, all of them named; or a card's number, wherever it stands.",
+        ),
+        "gateway_silent": _case(
+            error_reply(503, "gateway_silent", GATEWAY_SILENT),
+            "The gateway does not tell its banks or its terms now. Nothing was begun.",
+            headers=("Retry-After",),
+        ),
+    }
+
+
 def errors() -> dict[str, ErrorCase]:
     """Every case by its name, in the order in which they are shown."""
     problems = {
@@ -136,6 +159,7 @@ def errors() -> dict[str, ErrorCase]:
             "A field is wrong, or nothing says which events.",
         ),
         **_money_errors(),
+        **_starting_errors(),
         "too_many_waiting": _case(
             error_reply(429, "too_many_waiting", "Too many requests of this account wait."),
             "20 requests of this account wait for events already.",
