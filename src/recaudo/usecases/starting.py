@@ -109,6 +109,9 @@ async def resume(core: Core, account: Account, collection_id: UUID, respond: Res
         raise KeyReusedError(first, once.request)
     if _may_go_on(attempt, core.now(account)):
         raise StillStartingError
+    if is_unheard(attempt):
+        # Whoever began it is gone: what the gateway knows of it is the answer.
+        attempt = await attempts.ask(core, account, attempt.id, extra=True)
     return await _answered(core, account, attempt, respond, once=once)
 
 

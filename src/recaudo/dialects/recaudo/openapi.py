@@ -87,7 +87,7 @@ def document(router: Router, base_url: str) -> Json:
             info={
                 "title": "Recaudo: our own additions",
                 "version": __version__,
-                "summary": "Events, webhooks, gateways, attempts, receipts, refunds, certificates, comparisons, test tools.",
+                "summary": "Events, webhooks, gateways, attempts, receipts, refunds, certificates, comparisons, tests.",
                 "description": GUIDE.read_text(encoding="utf-8"),
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
