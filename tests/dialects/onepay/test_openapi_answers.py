@@ -120,6 +120,29 @@ async def money_of_our_own(own: Witness, world: World, onepay: Witness) -> None:
     await own.call("listReconciliations", "/reconciliations?limit=0")
 
 
+async def attempts_of_our_own(own: Witness, onepay: Witness) -> None:
+    """Paying on the merchant's own page, in the sandbox."""
+    invoice = body_of("createInvoice") | {"provider_id": "own-page"}
+    made = await onepay.call("createInvoice", "/invoices", invoice, once="own-page")
+    collection = f"/collections/{made['payment_id']}"
+    await own.call("listMethods", f"{collection}/methods?amount_minor=x")
+    await own.call("listMethods", f"/collections/{made['id']}/methods")
+    told = await own.call("listMethods", f"{collection}/methods")
+    body = {"method": told["data"][0]["method"]}
+    await own.call("startAttempt", f"{collection}/attempts", {"method": 5}, once="s")
+    await own.call("startAttempt", f"{collection}/attempts", {"method": "cheque"}, once="s")
+    await own.call("startAttempt", f"{collection}/attempts", body)
+    attempt = await own.call("startAttempt", f"{collection}/attempts", body, once="s")
+    assert attempt["state"] == "succeeded"
+    await own.call("startAttempt", f"{collection}/attempts", body, once="s")
+    await own.call("startAttempt", f"{collection}/attempts", {**body, "again": True}, once="s")
+    await own.call("startAttempt", f"{collection}/attempts", body, once="t")
+    await own.call("listMethods", f"{collection}/methods")
+    for one in (attempt["id"], made["id"]):
+        await own.call("getAttempt", f"/attempts/{one}")
+        await own.call("askAttempt", f"/attempts/{one}/ask")
+
+
 async def registers_of_our_own(own: Witness, client: Client) -> None:
     stage = Stage(speaks_treli(client))
     reteica = await stage.retention("reteica", "1")
@@ -181,6 +204,7 @@ async def test_what_the_server_answers_is_what_the_documents_say(world: World, c
     await webhooks_of_onepay(onepay)
     await webhooks_of_our_own(own, world, made["id"])
     await money_of_our_own(own, world, onepay)
+    await attempts_of_our_own(own, onepay)
     await registers_of_our_own(own, client)
     await own.call("moveClock", "/clock", {"advance_seconds": 1})
     for name, witness in (("onepay", onepay), ("recaudo", own)):

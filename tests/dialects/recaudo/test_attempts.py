@@ -2,15 +2,19 @@
 
 import asyncio
 import secrets
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from recaudo.dialects.recaudo import render_attempts
 from recaudo.dialects.recaudo.attempts import Attempts
+from recaudo.domain.answers import Confirm, Form, Picture, Redirect, Step
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.routing import ApiRequest
 from recaudo.usecases.starting import STARTING
+from tests.dialects.onepay.openapi import DOCUMENTS, in_order, validator
+from tests.dialects.onepay.test_openapi_answers import own_body_of
 from tests.dialects.recaudo.shop import Shop
 from tests.dialects.recaudo.test_gateways import fields
 from tests.fakes import Outcome, Payer, Scenario
@@ -507,6 +511,43 @@ async def test_a_crash_while_the_gateway_is_asked_charges_once_and_loses_nothing
     assert (await shop.ok("POST", f"/attempts/{row['id']}/ask"))["state"] == "succeeded"
     assert len(await checkout.rows()) == 1
     assert await checkout.invoice_state() == "paid"
+
+
+# --- As it is documented ---
+
+
+@pytest.mark.parametrize("key", ["card", "pse", "page"])
+async def test_the_documented_requests_work_and_are_answered_as_documented(shop: Shop, key: str) -> None:
+    document, schemas = DOCUMENTS["recaudo"], "#/components/schemas"
+    shop.fakes.wompi.scenarios.queue.append(Scenario(outcome=Outcome.PENDING))
+    checkout = await open_checkout(shop)
+    body = own_body_of("startAttempt", key)
+    if key == "card":
+        body = {**body, "payer": {**body["payer"], "card_token": await checkout.token()}}
+    if key == "pse":
+        body = {**body, "payer": {**body["payer"], "bank": "1"}}
+    validator({"$ref": f"{schemas}/AttemptStart"}, document).validate(body)
+    answers = {
+        "Payable": await shop.ok("GET", f"{checkout.path}/methods"),
+        "StartedAttempt": (await checkout.post(body)).json,
+    }
+    for name, answer in answers.items():
+        validator({"$ref": f"{schemas}/{name}"}, document).validate(answer)
+        in_order(answer, {"$ref": f"{schemas}/{name}"}, document)
+
+
+def test_every_next_step_is_documented() -> None:
+    schema = {"$ref": "#/components/schemas/NextStep"}
+    steps: tuple[Step, ...] = (
+        Redirect(url="https://bank.example/"),
+        Form(action="https://bank.example/", fields=(("a", "1"),)),
+        Picture(image="PHN2Zz4="),
+        Confirm(application="Nequi"),
+    )
+    assert {type(step) for step in steps} == set(get_args(Step))
+    for step in steps:
+        validator(schema, DOCUMENTS["recaudo"]).validate(render_attempts.step(step))
+        in_order(render_attempts.step(step), schema, DOCUMENTS["recaudo"])
 
 
 # --- Asking ---
