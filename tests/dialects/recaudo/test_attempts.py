@@ -195,6 +195,8 @@ async def test_a_gateway_that_does_not_tell_its_banks_is_not_begun(shop: Shop) -
     try:
         told = await checkout.methods()
         assert not told["nequi"]["is_available"]
+        # The gateway's own page needs no call.
+        assert (told["card"]["is_available"], told["card"]["by_token"]) == (True, None)
         body = {"method": "nequi", "payer": NEQUI, "accepted_terms": True}
         answer = await checkout.post(body)
     finally:
@@ -292,6 +294,31 @@ async def test_the_sandbox_pays_at_once_and_must_be_named_beside_a_real_gateway(
     assert {row["gateway"] for row in (await beside.methods()).values()} == {"wompi"}
     await beside.refused({"method": "breb"}, status=409, code="method_not_allowed_here")
     assert (await beside.start("breb", gateway="sandbox"))["state"] == "succeeded"
+
+
+async def test_the_sandbox_does_what_the_invoice_says(shop: Shop) -> None:
+    checkout = await open_checkout(shop, "sandbox", metadata={"sandbox_outcome": "decline"})
+    made = await checkout.start("pse")
+    assert (made["state"], made["failure_text"]) == ("failed", "Fondos insuficientes (prueba)")
+
+
+async def test_a_gateway_that_cannot_be_reached_is_passed_by_but_no_other_gets_its_token(shop: Shop) -> None:
+    checkout = await open_checkout(shop, "wompi", "mercadopago")
+    by_token = {"card_token": await checkout.token(), "email": ANA["email"]}
+    shop.fakes.wompi.scenarios.set(None, Scenario(http_500=1000))
+    try:
+        failed = await checkout.start("card", by_token)
+        assert (failed["state"], failed["gateway"], failed["next"]) == ("failed", "wompi", None)
+        assert failed["failure_code"] == "gateway_unavailable"
+        assert "No se hizo ningún cobro" in failed["failure_text"]
+        assert len(await checkout.rows()) == 1
+        body = {"method": "pse", "payer": ANA, "accepted_terms": True}
+        taken_over = await checkout.post(body, "k")
+    finally:
+        shop.fakes.wompi.scenarios.set(None, Scenario())
+    assert (taken_over.json["gateway"], taken_over.json["next"]["kind"]) == ("mercadopago", "redirect")
+    assert len(await checkout.rows()) == 3
+    assert (await checkout.post(body, "k")).body == taken_over.body
 
 
 # --- What is refused ---

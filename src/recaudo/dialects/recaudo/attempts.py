@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -11,6 +11,7 @@ from recaudo.dialects.recaudo import parse_attempts, render_attempts
 from recaudo.dialects.recaudo.errors import InvalidFieldsError
 from recaudo.dialects.recaudo.handling import id_of, ok
 from recaudo.dialects.recaudo.keys import once_of_personal, reply
+from recaudo.dialects.recaudo.parse import OUTCOMES
 from recaudo.dialects.recaudo.parse_attempts import Wanted
 from recaudo.dialects.recaudo.queries import read_query
 from recaudo.domain.model import Account
@@ -24,7 +25,6 @@ from recaudo.usecases import asking, gateways, starting
 from recaudo.usecases.attempts import GatewayNotAllowedError, StartAttempt
 from recaudo.usecases.core import Core
 from recaudo.usecases.gateways import Offer
-from recaudo.usecases.ports import Asked
 from recaudo.usecases.starting import Begun, Payable
 
 # Questions about one attempt: the schedule asks anyway.
@@ -54,8 +54,7 @@ class Attempts:
         found = await starting.payable(self._core, request.account, id_of(request))
         offers = gateways.shown(found.fitting(amount_minor or found.only_minor))
         # Together, as what is not remembered is asked of the vendors.
-        known = await asyncio.gather(*(asking.look_up(offer, _all_asks(offer)) for offer in offers))
-        rows = [render_attempts.method(offer, told, request.account) for offer, told in zip(offers, known, strict=True)]
+        rows = await asyncio.gather(*(_told(offer, request.account) for offer in offers))
         return ok(render_attempts.payable(found, rows))
 
     async def start(self, request: ApiRequest) -> Reply:
@@ -84,7 +83,7 @@ class Attempts:
             method=offer.method.id,
             once_key=once_key,
             again=wanted.again,
-            gateway_data=told.accepted,
+            gateway_data={**told.accepted, **_outcome(offer, found)},
             payer=parse_attempts.read_payer(wanted, offer, told, is_test=account.is_test),
             return_url=wanted.return_url or f"{request.base_url}/payment/{collection_id}/return/{once_key}",
         )
@@ -154,9 +153,18 @@ def _started(it: Begun) -> tuple[int, bytes]:
     return 201, msgspec.json.encode(render_attempts.attempt(it))
 
 
-def _all_asks(offer: Offer) -> tuple[Asked, ...]:
+async def _told(offer: Offer, account: Account) -> dict[str, Any]:
     by_token = offer.method.by_token
-    return (*offer.method.asks, *(by_token.asks if by_token else ()))
+    known = await asking.look_up(offer, offer.method.asks)
+    known_by_token = None if by_token is None else await asking.look_up(offer, by_token.asks)
+    return render_attempts.method(offer, known, known_by_token, account)
+
+
+def _outcome(offer: Offer, found: Payable) -> dict[str, str]:
+    """What the sandbox is to do: what the invoice says, as on our page."""
+    outcome = found.view.invoice.metadata.get("sandbox_outcome")
+    is_sandbox = not offer.gateway.needs_configuration and not offer.gateway.for_live_accounts
+    return {"outcome": outcome} if is_sandbox and outcome in OUTCOMES else {}
 
 
 def _amount_minor(wanted: Wanted, found: Payable) -> int:

@@ -24,6 +24,15 @@ TITLES: Final[Mapping[str, str]] = {
 }
 
 
+# Why nothing was collected, where the gateway has no words for it.
+FAILURES: Final[Mapping[str, str]] = {
+    "gateway_unavailable": "Este medio de pago no responde en este momento. No se hizo ningún cobro.",
+    "not_created": "El pago no se alcanzó a iniciar. No se hizo ningún cobro.",
+    "abandoned": "El pago no se terminó a tiempo. No se hizo ningún cobro.",
+}
+FAILURE: Final = "El pago no se pudo hacer. Intente de nuevo o elija otro medio de pago."
+
+
 def payable(it: Payable, methods: list[dict[str, Any]]) -> dict[str, Any]:
     """What may be paid of a collection now, and how."""
     allowed = it.allowed
@@ -39,7 +48,7 @@ def payable(it: Payable, methods: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def method(offer: Offer, known: Known | None, account: Account) -> dict[str, Any]:
+def method(offer: Offer, known: Known | None, known_by_token: Known | None, account: Account) -> dict[str, Any]:
     """A way to pay. `known` None: its gateway does not tell now what it needs, so it cannot be begun."""
     it = offer.method
     return {
@@ -54,13 +63,17 @@ def method(offer: Offer, known: Known | None, account: Account) -> dict[str, Any
         "banks": [{"code": b.code, "name": b.name} for b in known.banks] if known else [],
         "document_types": list(asking.document_types(offer)),
         "terms": _terms(known) if "terms" in it.asks else None,
-        "by_token": None if it.by_token is None or known is None else _by_token(it.by_token, offer, known, account),
+        "by_token": None
+        if it.by_token is None or known_by_token is None
+        else _by_token(it.by_token, offer, known_by_token, account),
     }
 
 
 def attempt(it: Begun) -> dict[str, Any]:
     """An attempt, and what its payer does next."""
-    return plain(it.attempt) | {"next": None if it.step is None else step(it.step)}
+    code, text = it.attempt.failure_code, it.attempt.failure_text
+    words = {} if code is None or text else {"failure_text": FAILURES.get(code, FAILURE)}
+    return plain(it.attempt) | words | {"next": None if it.step is None else step(it.step)}
 
 
 def step(it: Step) -> dict[str, Any]:
