@@ -270,7 +270,7 @@ OPERATIONS: Mapping[str, OperationDocs] = {
     "startAttempt": OperationDocs(
         description="Starts to pay, and says what the payer does `next`: follow it whatever its kind, as another "
         "gateway may have taken over from one that could not be reached. Without a next step the attempt is decided, "
-        "or soon will be: [webhooks](#event-types) and [the attempt](#getAttempt) tell.\n\n"
+        "or soon will be: [events](#listEvents) and [the attempt](#getAttempt) tell.\n\n"
         "**One key, one attempt.** Send the same request with the same key until you have an answer: nothing is "
         "charged twice, whoever crashed in between. While the first one is at work the answer is 409 "
         "`key_in_progress`. For another try of the payer's take another key.\n\n"
