@@ -72,6 +72,12 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 Secret = Annotated[str | None, typer.Option(help="The endpoint's secret; one is made and shown without it.")]
 Token = Annotated[str | None, typer.Option(help="The endpoint's x-webhook-token (OnePay); made without it.")]
 Slug = Annotated[str, typer.Argument(help="The merchant's slug.")]
+Credentials = Annotated[
+    list[str] | None, typer.Option("--credential", help="NAME=@FILE, or NAME=VALUE. May be repeated.")
+]
+FromEnvironment = Annotated[
+    str | None, typer.Option(help="Read credentials from variables: this prefix and the name in capitals.")
+]
 Kind = Annotated[str, typer.Argument(help="The gateway, for example wompi or mercadopago.")]
 OfTest = Annotated[bool, typer.Option("--test", help="The merchant's test account instead of the live one.")]
 
@@ -199,17 +205,14 @@ def add_gateway(
     kind: Kind,
     *,
     test: OfTest = False,
-    credential: Annotated[
-        list[str] | None, typer.Option(help="NAME=@FILE, or NAME=VALUE; asked for without it. May be repeated.")
-    ] = None,
-    from_env: Annotated[
-        str | None, typer.Option(help="Read credentials from variables: this prefix and the name in capitals.")
-    ] = None,
+    credential: Credentials = None,
+    from_env: FromEnvironment = None,
     position: Annotated[int, typer.Option(min=0, max=1000, help="Lower ones are tried first.")] = 0,
 ) -> None:
     """Set up a gateway of a merchant, and print the address that its vendor's panel asks for.
 
-    Give secrets by prompt, by environment or as NAME=@FILE: an argument shows in the machine's list of processes.
+    Give secrets by prompt, by environment or as NAME=@FILE: an argument shows in the machine's list of processes. What
+    is required and not given is asked for.
     """
     from recaudo.usecases import gateways as use_cases
 
@@ -231,15 +234,76 @@ def add_gateway(
         try:
             await use_cases.create(core, account, command, respond, once=None)
         except use_cases.InvalidCredentialsError as error:
-            _fail(" ".join(f"{name}: {text.rstrip('.')}." for name, text in error.problems.items()))
+            _fail(_credential_problems(error))
         except use_cases.KindTakenError:
-            _fail(f"The merchant has {kind} already. Change it with PATCH {_api(settings)}/gateways/..., or remove it.")
+            _fail(f"The merchant has {kind} already. Change it with recaudo gateway set, or remove it.")
         return made[-1]
 
     made = _with_core(settings, run)
     _tell(f"Added, not tried yet: recaudo gateway verify {slug} {kind}{' --test' if test else ''}")
     _tell("Paste this address into the vendor's panel, for its events or webhooks:")
     print(_notice_url(settings, made))  # noqa: T201 - the result
+
+
+@gateways.command("set")
+def set_gateway(
+    slug: Slug,
+    kind: Kind,
+    *,
+    test: OfTest = False,
+    credential: Credentials = None,
+    from_env: FromEnvironment = None,
+    position: Annotated[int | None, typer.Option(min=0, max=1000, help="Lower ones are tried first.")] = None,
+) -> None:
+    """Change a gateway's credentials or its place in the order. What is not named stays as it is."""
+    from recaudo.usecases import gateways as use_cases
+
+    async def run(core: Any) -> None:  # noqa: ANN401
+        account, found = await _gateway(core, slug, kind, test=test)
+        asked = core.gateways[kind].abilities.credentials
+        given = _given_credentials(asked, credential or (), from_env)
+        fields = ({"credentials": given} if given else {}) | ({} if position is None else {"position": position})
+        if not fields:
+            _fail("Nothing to change: give --credential, --from-env or --position.")
+        try:
+            await use_cases.change(core, account, found.id, lambda _: fields, lambda _: (200, b""), once=None)
+        except use_cases.InvalidCredentialsError as error:
+            _fail(_credential_problems(error))
+        except use_cases.GatewayBusyError as error:
+            whom = _count(error.waiting, "attempt or refund waits", "attempts or refunds wait")
+            _fail(f"These are keys of another account at {kind}, and {whom} for the answer of the present one.")
+
+    _with_core(read_settings(), run)
+    _tell(f"Changed. Try it: recaudo gateway verify {slug} {kind}{' --test' if test else ''}")
+
+
+@gateways.command("rotate")
+def rotate_gateway(
+    slug: Slug,
+    kind: Kind,
+    *,
+    test: OfTest = False,
+    overlap: Annotated[int, typer.Option(min=0, max=168, help="Hours for which the old address goes on.")] = 24,
+) -> None:
+    """Give a gateway another address for its notices, and print it for the vendor's panel."""
+    from recaudo.usecases import gateways as use_cases
+
+    settings = read_settings()
+    made: list[Any] = []
+
+    async def run(core: Any) -> None:  # noqa: ANN401
+        account, found = await _gateway(core, slug, kind, test=test)
+
+        def respond(it: Any) -> tuple[int, bytes]:  # noqa: ANN401
+            made.append(it)
+            return 200, b""
+
+        await use_cases.rotate(core, account, found.id, lambda: timedelta(hours=overlap), respond, once=None)
+
+    _with_core(settings, run)
+    goes_on = f"goes on for {_count(overlap, 'hour', 'hours')}" if overlap else "is closed"
+    _tell(f"Paste this address into the vendor's panel; the old one {goes_on}:")
+    print(_notice_url(settings, made[-1]))  # noqa: T201 - the result
 
 
 @gateways.command("list")
@@ -595,6 +659,10 @@ def _given_credentials(asked: Any, texts: Sequence[str], prefix: str | None) -> 
     return given
 
 
+def _credential_problems(error: Any) -> str:  # noqa: ANN401 - an InvalidCredentialsError
+    return " ".join(f"{name}: {text.rstrip('.')}." for name, text in error.problems.items())
+
+
 def _read_secret(name: str, path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a path that the operator typed
@@ -618,10 +686,6 @@ def _ask_for(it: Any) -> str:  # noqa: ANN401 - a Credential
     if it.is_secret:
         return getpass.getpass(f"{label}: ").strip()
     return console.input(escape(f"{label}: ")).strip()
-
-
-def _api(settings: Settings) -> str:
-    return f"{settings.public_url}/recaudo/v1"
 
 
 def _notice_url(settings: Settings, it: Any) -> str:  # noqa: ANN401 - a MerchantGateway

@@ -35,6 +35,7 @@ ELSEWHERE = {"treli": ("register_routes", "/recaudo/v1")}
 
 # Bodies with which an owner would succeed, by operation; any other needs none.
 BODIES: dict[str, dict[str, Any]] = {
+    "settleRefund": {"state": "failed", "evidence": "x"},
     "updateInvoice": {"name": "Un nombre nuevo", "amount": 60000},
     "patchInvoice": {"name": "Un nombre nuevo", "amount": 60000},
     "payInSandbox": {"amount": 20000},
@@ -234,7 +235,7 @@ GATEWAY = {
         "integrity_secret": "test_integrity_0123456789abcdef",
     },
 }
-MANUAL_REFUND = {"amount_minor": 100, "reason": "Un error", "manual": True, "evidence": "Recibo 12"}
+MANUAL_REFUND = {"amount_minor": 100, "reason": "Un error", "way": "panel", "evidence": "Recibo 12"}
 
 
 @pytest.fixture

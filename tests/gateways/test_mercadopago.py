@@ -30,6 +30,7 @@ from recaudo.domain.model import (
     Receipt,
     ReceiptKind,
     Refund,
+    RefundWay,
 )
 from recaudo.domain.references import gateway_reference
 from recaudo.domain.refunding import RefundAnswer, Refunded, RefundPending, RefundRefused, RefundUnknown
@@ -170,7 +171,7 @@ def a_refund(amount_minor: int = 5_000_000, *, number: int = 30, **fields: Any) 
         attempt_id=UUID(int=7),
         amount_minor=amount_minor,
         currency="COP",
-        is_manual=False,
+        way=RefundWay.GATEWAY,
         reason="returned",
         updated_at=NOW,
         **base | fields,

@@ -29,7 +29,7 @@ from recaudo.domain.answers import (
     Reported,
     Unknown,
 )
-from recaudo.domain.model import Account, Attempt, Receipt, ReceiptKind, Refund
+from recaudo.domain.model import Account, Attempt, Receipt, ReceiptKind, Refund, RefundWay
 from recaudo.domain.references import gateway_reference
 from recaudo.domain.refunding import Refunded, RefundPending, RefundRefused, RefundUnknown
 from recaudo.domain.states import AttemptState, RefundState
@@ -676,7 +676,7 @@ def a_refund(**changes: Any) -> Refund:
         "amount_minor": CENTS,
         "currency": "COP",
         "state": RefundState.CREATED,
-        "is_manual": False,
+        "way": RefundWay.GATEWAY,
         "reason": "sobró",
         "created_at": START,
         "updated_at": START,

@@ -11,7 +11,7 @@ import pytest
 
 from recaudo.domain.billing import Terms
 from recaudo.domain.crediting import NewNote
-from recaudo.domain.model import Account, CreditNote, InvoiceKind
+from recaudo.domain.model import Account, CreditNote, InvoiceKind, RefundWay
 from recaudo.domain.partial import PartialRule
 from recaudo.store.database import Connection
 from recaudo.store.doctor import CHECKS, FINDINGS_MAX, Finding, _run, examine
@@ -131,7 +131,11 @@ async def give_back(core: Core, account: Account, invoice_id: UUID) -> None:
     async with core.database.connection() as connection:
         receipt_id = await connection.fetchval("SELECT id FROM receipt WHERE invoice_id = $1", invoice_id)
     command = RefundCommand(
-        receipt_id=receipt_id, amount_minor=1_000_000, reason="test", is_manual=True, evidence="bank transfer 1"
+        receipt_id=receipt_id,
+        amount_minor=1_000_000,
+        reason="test",
+        way=RefundWay.ELSEWHERE,
+        evidence="bank transfer 1",
     )
     await refunds.start(core, account, command, lambda _: (201, b""), once=None)
 

@@ -180,6 +180,7 @@ INDEXES_ACROSS_TENANTS = {
     "gateway_due": "one worker serves all tenants",
     "gateway_notice_due": "one worker serves all tenants",
     "gateway_by_digest": "the address of notices is all that a vendor has",
+    "gateway_by_old_notice": "and the one before it, until the vendor's panel was changed",
 }
 
 

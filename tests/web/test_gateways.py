@@ -32,6 +32,7 @@ from recaudo.domain.answers import (
     Unknown,
 )
 from recaudo.domain.model import Account, Attempt
+from recaudo.domain.partial import PartialRule
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import Observer
 from recaudo.gateways.sandbox import Sandbox
@@ -170,7 +171,11 @@ async def stage(core: Core) -> Stage:
     core = msgspec.structs.replace(core, gateways={"house": house})
     account = await new_account(core)
     await set_up(core, account, "house")
-    site = make_site(
+    return Stage(core, account, house, Caller(site_of(core), "203.0.113.7"), await payment_path(core, account))
+
+
+def site_of(core: Core) -> Any:
+    return make_site(
         core,
         observer=Observer(CollectorRegistry()),
         limiter=RateLimiter(),
@@ -178,7 +183,6 @@ async def stage(core: Core) -> Stage:
         secret_key="a key of tests",
         proxy_hops=0,
     )
-    return Stage(core, account, house, Caller(site, "203.0.113.7"), await payment_path(core, account))
 
 
 # Choosing, and what is asked.
@@ -337,6 +341,24 @@ async def test_an_amount_that_the_method_does_not_take_is_refused_in_words(core:
     assert "Elija cómo quiere pagar." in seen.document.words
 
 
+async def test_a_part_that_the_first_gateway_does_not_take_goes_to_the_next(core: Core) -> None:
+    second = House("second")
+    core = msgspec.structs.replace(core, gateways={"house": House(), "second": second})
+    account = await new_account(core)
+    await set_up(core, account, "house", methods=(MethodChoice(id="card", min_minor=3_000_000),))
+    await set_up(core, account, "second", 1, methods=(MethodChoice(id="card", max_minor=2_000_000),))
+    visitor = Caller(site_of(core))
+    page = await visitor.get(await payment_path(core, account, partial=PartialRule(min_minor=100_000)))
+    assert page.text.count('value="house:card"') == 1
+    assert "second:card" not in page.text, "each way to pay is there once"
+    between = await visitor.submit(page, method="house:card", choice="part", amount="25000")
+    assert between.status == 200
+    assert second.heard == []
+    confirmed = await visitor.submit(page, method="house:card", choice="part", amount="15000")
+    await visitor.submit(confirmed)
+    assert [context.invoice.account_id for context in second.heard] == [account.id]
+
+
 async def test_the_simulated_outcomes_are_the_sandboxs_only(stage: Stage) -> None:
     gateways: Any = stage.core.gateways
     gateways["sandbox"] = Sandbox()
@@ -388,15 +410,7 @@ async def test_the_next_gateway_is_taken_and_its_payer_comes_back_to_it(stage: S
     account = await new_account(core)
     await set_up(core, account, "house")
     await set_up(core, account, "second", 1)
-    site = make_site(
-        core,
-        observer=Observer(CollectorRegistry()),
-        limiter=RateLimiter(),
-        base_url=BASE_URL,
-        secret_key="a key of tests",
-        proxy_hops=0,
-    )
-    visitor = Caller(site)
+    visitor = Caller(site_of(core))
     stage.house.answer = lambda _: NotSent(reason="down")
     path = await payment_path(core, account)
     began = await visitor.submit(await visitor.get(path), method="house:card")

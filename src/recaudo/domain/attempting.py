@@ -226,7 +226,7 @@ def _move_money(draft: Draft, attempt: Attempt, fact: Fact, booked: Mapping[str,
         else receive(draft, _arrival(draft, attempt, fact), collection_id=attempt.collection_id)
     )
     if gone_back_minor:
-        total_minor = gone_back_minor + (at.returned_minor if at is not None else 0)
+        total_minor = gone_back_minor + (at.told_minor if at is not None else 0)
         reason = "refunded" if fact.state in transactions.ARRIVED else "gateway_reversal"
         number = f"{fact.gateway_tx_id}:back:{total_minor}"
         reverse(draft, receipt, Reversal(amount_minor=gone_back_minor, number=number, reason=reason))

@@ -232,8 +232,16 @@ def _undoes(receipt: Receipt) -> bool:
     return receipt.kind is ReceiptKind.REFUND and receipt.gateway == ReceiptKind.OUTSIDE
 
 
+class RefundWay(StrEnum):
+    """How money goes back, and so who knows of it."""
+
+    GATEWAY = "gateway"  # through the gateway's API, by us
+    PANEL = "panel"  # in the vendor's panel, by the merchant: the vendor's figures have it
+    ELSEWHERE = "elsewhere"  # in cash or by a transfer of the merchant's: the vendor never hears of it
+
+
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """Money of a receipt that the merchant gives back: through its gateway, or by hand and recorded here."""
+    """Money of a receipt that the merchant gives back: through its gateway, or otherwise and recorded here."""
 
     account_id: UUID
     id: UUID
@@ -243,9 +251,9 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     currency: str
     state: RefundState
-    is_manual: bool
+    way: RefundWay
     reason: str
-    evidence: str | None = None  # of one by hand: what proves it
+    evidence: str | None = None  # of what a person says was done: what proves it
     gateway_refund_id: str | None = None
     failure_code: str | None = None
     failure_text: str | None = None

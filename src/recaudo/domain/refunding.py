@@ -9,8 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from recaudo.domain.changes import Change, Draft, Moment
-from recaudo.domain.model import Case, ReceiptKind, Refund
+from recaudo.domain.changes import Books, Change, Draft, Moment
+from recaudo.domain.model import Case, ReceiptKind, Refund, RefundWay
 from recaudo.domain.reversing import Reversal, ask_again, reverse
 from recaudo.domain.states import InvoiceState, RefundState, Refusal, RefusedError
 from recaudo.domain.transactions import Booked
@@ -57,22 +57,24 @@ class Refundable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def start(case: Case, refund: Refund, of: Refundable, moment: Moment) -> Change:
-    """Take note of a refund before its gateway is called; one by hand is booked at once.
+    """Take note of a refund before its gateway is called; what was given back otherwise is booked at once.
 
-    Raises RefusedError when it is more than is left of the receipt, or the receipt is itself money that went back.
+    Raises RefusedError when it is more than is left of the receipt, or the receipt is itself money that went back, or
+    its money is in dispute: who loses one gives the money back a second time.
     """
     booked = of.booked
     if booked.receipt.kind is ReceiptKind.REFUND:
         raise RefusedError(Refusal.RECEIPT_IS_REFUND)
+    if booked.is_disputed:
+        raise RefusedError(Refusal.RECEIPT_DISPUTED)
     if not 0 < refund.amount_minor <= of.left_minor:
         raise RefusedError(Refusal.REFUND_ABOVE_RECEIPT)
     draft = Draft.of(case, moment)
     draft.add_refund(refund)
     about = booked.receipt.collection_id or case.invoice.collection_id
     draft.event("refund.started", collection_id=about, attempt_id=refund.attempt_id, refund_id=str(refund.id))
-    if refund.is_manual:
-        number = f"{booked.receipt.gateway_tx_id}:manual:{refund.id}"
-        reverse(draft, booked.receipt, Reversal(amount_minor=refund.amount_minor, number=number, reason="refunded"))
+    if refund.way is not RefundWay.GATEWAY:
+        _book(draft, refund, of)
         _tell(draft, refund, booked)
     return draft.finish()
 
@@ -80,11 +82,7 @@ def start(case: Case, refund: Refund, of: Refundable, moment: Moment) -> Change:
 def conclude(
     case: Case, refund: Refund, answer: RefundAnswer, moment: Moment, *, of: Refundable, ask_at: datetime
 ) -> Change | None:
-    """Apply what the gateway said. Returns None when it tells nothing new.
-
-    The gateway's own report of the transaction may have come first and be booked already: only what the refunds that
-    succeeded give back beyond that is booked here.
-    """
+    """Apply what the gateway said. Returns None when it tells nothing new."""
     if not refund.is_open:
         return None
     booked = of.booked
@@ -94,14 +92,24 @@ def conclude(
     draft = Draft.of(case, moment)
     draft.add_refund(now)
     if now.state is RefundState.SUCCEEDED:
-        succeeded = [r for r in of.refunds if r.state is RefundState.SUCCEEDED and r.id != refund.id]
-        total_minor = refund.amount_minor + sum(r.amount_minor for r in succeeded)
-        missing_minor = min(total_minor - booked.returned_minor, booked.left_minor)
-        if missing_minor > 0:
-            number = f"{booked.receipt.gateway_tx_id}:back:{booked.returned_minor + missing_minor}"
-            reverse(draft, booked.receipt, Reversal(amount_minor=missing_minor, number=number, reason="refunded"))
+        _book(draft, now, of)
     _tell(draft, now, booked)
     return draft.finish()
+
+
+def settle(
+    case: Case, refund: Refund, outcome: RefundAnswer, evidence: str, moment: Moment, *, of: Refundable
+) -> Change:
+    """End a refund that its gateway cannot tell the outcome of, by what a person found out.
+
+    Raises RefusedError for one that has ended, or that its gateway was never asked for.
+    """
+    if not refund.is_open or refund.asked == 0:
+        raise RefusedError(Refusal.REFUND_NOT_OPEN)
+    told = msgspec.structs.replace(refund, evidence=evidence)
+    change = conclude(case, told, outcome, moment, of=of, ask_at=moment.now)
+    assert change is not None, "an outcome ends what is open"
+    return change
 
 
 def reopen(case: Case, moment: Moment) -> Change:
@@ -116,6 +124,26 @@ def reopen(case: Case, moment: Moment) -> Change:
     draft = Draft.of(case, moment)
     ask_again(draft)
     return draft.finish()
+
+
+def _book(draft: Draft, refund: Refund, of: Refundable) -> None:
+    """Book what a refund that succeeded gave back.
+
+    The gateway's own report of the transaction may have come first and be booked already: only what the refunds that
+    the gateway knows of give back beyond that is booked here. What it never hears of did not leave its book.
+    """
+    receipt, booked = of.booked.receipt, of.booked
+    if refund.way is RefundWay.ELSEWHERE:
+        number = f"{receipt.gateway_tx_id}:elsewhere:{refund.id}"
+        reversal = Reversal(amount_minor=refund.amount_minor, number=number, reason="refunded", book=Books.OUTSIDE)
+        reverse(draft, receipt, reversal)
+        return
+    others = [r for r in of.refunds if r.state is RefundState.SUCCEEDED and r.id != refund.id]
+    known_minor = sum(r.amount_minor for r in (refund, *others) if r.way is not RefundWay.ELSEWHERE)
+    missing_minor = min(known_minor - booked.told_minor, booked.left_minor)
+    if missing_minor > 0:
+        number = f"{receipt.gateway_tx_id}:back:{booked.told_minor + missing_minor}"
+        reverse(draft, receipt, Reversal(amount_minor=missing_minor, number=number, reason="refunded"))
 
 
 def _moved(refund: Refund, answer: RefundAnswer, moment: Moment, ask_at: datetime) -> Refund:

@@ -27,6 +27,7 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     reason: str
     at: datetime | None = None  # None: now
+    book: str | None = None  # None: out of the book that it came into
 
 
 def reverse(draft: Draft, receipt: Receipt, reversal: Reversal) -> Receipt:
@@ -43,7 +44,8 @@ def reverse(draft: Draft, receipt: Receipt, reversal: Reversal) -> Receipt:
     applied_minor = min(amount_minor - excess_minor, draft.invoice.received_minor)
     credit_minor = amount_minor - applied_minor
     ids = {"collection_id": receipt.collection_id, "receipt_id": negative.id}
-    book = Books.OUTSIDE if receipt.kind is ReceiptKind.OUTSIDE else Books.gateway(receipt.gateway)
+    came_into = Books.OUTSIDE if receipt.kind is ReceiptKind.OUTSIDE else Books.gateway(receipt.gateway)
+    book = reversal.book or came_into
     draft.transfer(Books.RECEIVABLE, book, applied_minor, **ids)
     draft.transfer(Books.CREDIT, book, credit_minor, **ids)
     if draft.invoice.kind is InvoiceKind.REQUEST:

@@ -91,6 +91,8 @@ class Refusal(StrEnum):
     AMOUNT_NOT_ALLOWED = "amount_not_allowed"
     REFUND_ABOVE_RECEIPT = "refund_above_receipt"
     RECEIPT_IS_REFUND = "receipt_is_refund"
+    RECEIPT_DISPUTED = "receipt_disputed"
+    REFUND_NOT_OPEN = "refund_not_open"
     NOTHING_TO_ASK_FOR = "nothing_to_ask_for"
     NOTES_ABOVE_TOTAL = "notes_above_total"
     NOTE_VOID = "note_void"

@@ -31,19 +31,25 @@ _BEST: Final = ("failed", "processing", _REFUNDED, _DISPUTED, "succeeded")
 
 
 class Booked(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction that has a receipt, and how much of it is booked as gone back, `by_hand_minor` of that by hand.
+    """A transaction that has a receipt, and how much of it is booked as gone back.
 
-    While `is_disputed` the money of its attempt waits for the end of a dispute.
+    Of that the gateway never hears of `elsewhere_minor`: it was given back in cash or by another transfer. While
+    `is_disputed` its money waits for the end of a dispute.
     """
 
     receipt: Receipt
     returned_minor: int = 0
-    by_hand_minor: int = 0
+    elsewhere_minor: int = 0
     is_disputed: bool = False
 
     @property
     def left_minor(self) -> int:
         return self.receipt.amount_minor - self.returned_minor
+
+    @property
+    def told_minor(self) -> int:
+        """What is booked of that which the gateway tells to have gone back."""
+        return self.returned_minor - self.elsewhere_minor
 
 
 def known(attempt: Attempt) -> Mapping[str, str]:
@@ -100,8 +106,7 @@ def gone_back(changed: Attempt, facts: tuple[Fact, ...], booked: Mapping[str, Bo
     for fact in facts:
         tx = fact.gateway_tx_id
         at = booked.get(tx)
-        returned_minor = at.returned_minor if at else 0
-        more_minor = min(fact.refunded_minor, fact.amount_minor) - returned_minor
+        more_minor = min(fact.refunded_minor, fact.amount_minor) - (at.told_minor if at else 0)
         if at is not None and fact.state not in ARRIVED and states.get(tx) == _REFUNDED:
             more_minor = at.left_minor
         has_left = fact.state in ARRIVED if at is None else at.left_minor > 0

@@ -113,8 +113,12 @@ async def booked_transactions(
     """The gateway's transactions on an invoice that have a receipt, and what is booked as gone back of each."""
     records = await connection.fetch(
         """
-        SELECT r.*, coalesce(b.returned_minor, 0)::bigint AS returned_minor
+        SELECT r.*, coalesce(b.returned_minor, 0)::bigint AS returned_minor,
+               coalesce(e.elsewhere_minor, 0)::bigint AS elsewhere_minor
         FROM receipt r
+        LEFT JOIN (SELECT account_id, receipt_id, sum(amount_minor) AS elsewhere_minor FROM refund
+                   WHERE account_id = $1 AND invoice_id = $2 AND way = 'elsewhere' GROUP BY 1, 2) e
+               ON e.account_id = r.account_id AND e.receipt_id = r.id
         LEFT JOIN (SELECT account_id, reverses, sum(-amount_minor) AS returned_minor FROM receipt
                    WHERE account_id = $1 AND invoice_id = $2 AND kind = 'refund' GROUP BY 1, 2) b
                ON b.account_id = r.account_id AND b.reverses = r.id
@@ -124,7 +128,12 @@ async def booked_transactions(
         invoice_id,
         gateway,
     )
-    return {r["gateway_tx_id"]: Booked(receipt=rows.receipt_of(r), returned_minor=r["returned_minor"]) for r in records}
+    return {
+        r["gateway_tx_id"]: Booked(
+            receipt=rows.receipt_of(r), returned_minor=r["returned_minor"], elsewhere_minor=r["elsewhere_minor"]
+        )
+        for r in records
+    }
 
 
 async def booked_transaction(
@@ -136,9 +145,9 @@ async def booked_transaction(
         SELECT r.*, (SELECT coalesce(sum(-b.amount_minor), 0)::bigint FROM receipt b
                      WHERE b.account_id = $1 AND b.reverses = r.id) AS returned_minor,
                (SELECT coalesce(sum(f.amount_minor), 0)::bigint FROM refund f
-                WHERE f.account_id = $1 AND f.receipt_id = r.id AND f.is_manual) AS by_hand_minor,
+                WHERE f.account_id = $1 AND f.receipt_id = r.id AND f.way = 'elsewhere') AS elsewhere_minor,
                EXISTS (SELECT 1 FROM attempt a WHERE a.account_id = $1 AND a.id = r.attempt_id
-                       AND a.state = 'disputed') AS is_disputed
+                       AND a.gateway_data -> 'transactions' ->> r.gateway_tx_id = 'disputed') AS is_disputed
         FROM receipt r
         WHERE r.account_id = $1 AND r.gateway = $2 AND r.gateway_tx_id = $3 AND r.kind = 'gateway'
         """,
@@ -151,7 +160,7 @@ async def booked_transaction(
     return Booked(
         receipt=rows.receipt_of(record),
         returned_minor=record["returned_minor"],
-        by_hand_minor=record["by_hand_minor"],
+        elsewhere_minor=record["elsewhere_minor"],
         is_disputed=record["is_disputed"],
     )
 
@@ -206,16 +215,6 @@ async def find_receipt(connection: Connection, account_id: UUID, receipt_id: UUI
         "SELECT * FROM receipt WHERE account_id = $1 AND id = $2", account_id, receipt_id
     )
     return None if record is None else rows.receipt_of(record)
-
-
-async def returned_minor(connection: Connection, account_id: UUID, receipt_id: UUID) -> int:
-    """How much of a receipt is booked as gone back."""
-    returned: int = await connection.fetchval(
-        "SELECT coalesce(sum(-amount_minor), 0)::bigint FROM receipt WHERE account_id = $1 AND reverses = $2",
-        account_id,
-        receipt_id,
-    )
-    return returned
 
 
 async def refunds_of(connection: Connection, account_id: UUID, receipt_id: UUID) -> list[Refund]:

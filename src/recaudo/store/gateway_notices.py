@@ -126,14 +126,19 @@ async def keep_suspense(connection: Connection, entries: Sequence[Suspense]) -> 
     return new
 
 
-async def list_suspense(connection: Connection, account_id: UUID, *, only_open: bool, limit: int) -> list[Suspense]:
-    """Transactions that fit nothing, newest first."""
+async def list_suspense(
+    connection: Connection, account_id: UUID, *, before: UUID | None = None, only_open: bool, limit: int
+) -> list[Suspense]:
+    """Transactions that fit nothing, newest first, from those before an entry on."""
     records = await connection.fetch(
         """
-        SELECT * FROM suspense WHERE account_id = $1 AND (NOT $2 OR resolved_at IS NULL) ORDER BY id DESC LIMIT $3
+        SELECT * FROM suspense
+        WHERE account_id = $1 AND (NOT $2 OR resolved_at IS NULL) AND ($3::uuid IS NULL OR id < $3)
+        ORDER BY id DESC LIMIT $4
         """,
         account_id,
         only_open,
+        before,
         limit,
     )
     return [Suspense(**dict(r)) for r in records]

@@ -41,6 +41,8 @@ class MerchantGateway(msgspec.Struct, frozen=True, kw_only=True):
     last_problem: str | None = None
     last_problem_at: datetime | None = None
     compared_until: datetime | None = None
+    old_notice_digest: bytes | None = None  # of the address before, which goes on until then, in real time
+    old_notice_until: datetime | None = None
 
     def __repr__(self) -> str:
         """Which one, without what must not be read."""
@@ -94,7 +96,8 @@ async def update_gateway(connection: Connection, it: MerchantGateway, vault: Vau
     await connection.execute(
         """
         UPDATE gateway SET position = $3, enabled = $4, credentials = $5, notice_key = $6, notice_digest = $7,
-            methods = $8, updated_at = $9, verified_at = $10, last_problem = $11, last_problem_at = $12
+            methods = $8, updated_at = $9, verified_at = $10, last_problem = $11, last_problem_at = $12,
+            old_notice_digest = $13, old_notice_until = $14
         WHERE account_id = $1 AND id = $2
         """,
         it.account_id,
@@ -109,6 +112,8 @@ async def update_gateway(connection: Connection, it: MerchantGateway, vault: Vau
         it.verified_at,
         it.last_problem,
         it.last_problem_at,
+        it.old_notice_digest,
+        it.old_notice_until,
     )
 
 
@@ -167,9 +172,18 @@ async def find_gateway_of_kind(
     return None if record is None else gateway_of(record, vault)
 
 
-async def find_gateway_of_notices(connection: Connection, notice_key: str, vault: Vault) -> MerchantGateway | None:
+async def find_gateway_of_notices(
+    connection: Connection, notice_key: str, vault: Vault, *, now: datetime
+) -> MerchantGateway | None:
     """Whose notices come to an address. A look-up across accounts: the address names none, and cannot be guessed."""
-    record = await connection.fetchrow("SELECT * FROM gateway WHERE notice_digest = $1 LIMIT 1", digest(notice_key))
+    record = await connection.fetchrow(
+        """
+        SELECT * FROM gateway
+        WHERE notice_digest = $1 OR (old_notice_digest = $1 AND old_notice_until > $2) LIMIT 1
+        """,
+        digest(notice_key),
+        now,
+    )
     return None if record is None else gateway_of(record, vault)
 
 
@@ -211,10 +225,17 @@ async def insert_reconciliation(connection: Connection, it: Reconciliation) -> N
     )
 
 
-async def list_reconciliations(connection: Connection, account_id: UUID, *, limit: int) -> list[Reconciliation]:
-    """The newest comparisons first."""
+async def list_reconciliations(
+    connection: Connection, account_id: UUID, *, before: UUID | None = None, limit: int
+) -> list[Reconciliation]:
+    """Comparisons, the newest first, from those before one on."""
     records = await connection.fetch(
-        "SELECT * FROM reconciliation WHERE account_id = $1 ORDER BY id DESC LIMIT $2", account_id, limit
+        """
+        SELECT * FROM reconciliation WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+        """,
+        account_id,
+        before,
+        limit,
     )
     return [Reconciliation(**dict(r)) for r in records]
 

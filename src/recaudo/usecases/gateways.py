@@ -136,6 +136,37 @@ async def change(
     return await repeated(partial(kept, core, account, act, once=once, is_secret=True))
 
 
+async def rotate(
+    core: Core,
+    account: Account,
+    gateway_id: UUID,
+    overlap: Callable[[], timedelta],
+    respond: Respond,
+    *,
+    once: Once | None,
+) -> Done:
+    """Give a gateway another address for its notices; the one before goes on until the overlap is over.
+
+    Raises NotFoundError, KeyReusedError and what `overlap` raises.
+    """
+
+    async def act(connection: Connection) -> tuple[int, bytes]:
+        found = await store.find_gateway(connection, account.id, gateway_id, core.vault, lock=True)
+        if found is None:
+            raise NotFoundError
+        now = msgspec.structs.replace(
+            found,
+            notice_key=secrets.token_urlsafe(NOTICE_KEY_BYTES),
+            old_notice_digest=store.digest(found.notice_key),
+            old_notice_until=core.clock.now() + overlap(),
+            updated_at=core.now(account),
+        )
+        await store.update_gateway(connection, now, core.vault)
+        return respond(now)
+
+    return await repeated(partial(kept, core, account, act, once=once, is_secret=True))
+
+
 async def delete(core: Core, account: Account, gateway_id: UUID) -> None:
     """Forget a gateway and its credentials. Raises NotFoundError and GatewayBusyError."""
     async with core.database.transaction() as connection:
@@ -205,24 +236,29 @@ def fitting(
         for o in offers
         if allows.get(o.method.kind, False)
         and currency in o.gateway.abilities.currencies
-        and (amount_minor is None or within(o.method, amount_minor))
+        and (amount_minor is None or _within(o.method, amount_minor))
     ]
 
 
-def real(offers: Sequence[Offer]) -> Sequence[Offer]:
-    """Those of the gateways that the merchant set up; without any, those that need no setting up."""
-    return [o for o in offers if o.configured is not None] or offers
-
-
-def shown(offers: Sequence[Offer]) -> list[Offer]:
-    """What a payer chooses from: each method once, of the first gateway that offers it.
+def real(offers: Sequence[Offer]) -> list[Offer]:
+    """The offers of the merchant's own gateways.
 
     The sandbox is shown only when the merchant set nothing else up: both together would confuse who tries the page.
     """
+    return [o for o in offers if o.configured is not None] or list(offers)
+
+
+def each_once(offers: Sequence[Offer]) -> list[Offer]:
+    """What a payer chooses from: each method once, of the first gateway that offers it."""
     first: dict[str, Offer] = {}
-    for offer in real(offers):
+    for offer in offers:
         first.setdefault(offer.method.id, offer)
     return list(first.values())
+
+
+def takes(offer: Offer, amount_minor: int) -> bool:
+    """Whether an amount is within the limits of the gateway's and the merchant's."""
+    return _within(offer.method, amount_minor)
 
 
 async def configured_for(core: Core, account: Account, connection: Connection, kind: str) -> Configured | None:
@@ -292,8 +328,7 @@ def _limited(method: Method, choice: MethodChoice) -> Method:
     return msgspec.structs.replace(method, min_minor=max(lows, default=None), max_minor=min(highs, default=None))
 
 
-def within(method: Method, amount_minor: int) -> bool:
-    """Whether an amount is within a method's limits."""
+def _within(method: Method, amount_minor: int) -> bool:
     low = method.min_minor is None or method.min_minor <= amount_minor
     return low and (method.max_minor is None or amount_minor <= method.max_minor)
 

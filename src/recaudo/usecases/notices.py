@@ -57,7 +57,7 @@ class Receiver(msgspec.Struct, frozen=True):
 async def find_receiver(core: Core, notice_key: str) -> Receiver:
     """Whose notices come to an address. Raises NotFoundError."""
     async with core.database.connection() as connection:
-        found = await find_gateway_of_notices(connection, notice_key, core.vault)
+        found = await find_gateway_of_notices(connection, notice_key, core.vault, now=core.clock.now())
         account = None if found is None else await accounts.find_account(connection, found.account_id)
     if found is None or account is None or found.kind not in core.gateways:
         raise NotFoundError

@@ -146,11 +146,10 @@ async def _theirs(core: Core, account: Account, gateway: Gateway, fact: Fact) ->
     if booked.receipt.amount_minor != fact.amount_minor:
         return [_difference(Kind.AMOUNT, fact, booked)]
     # Nobody may have told us that a dispute is over.
-    if fact.state is FactState.DISPUTED or booked.is_disputed or fact.refunded_minor > booked.returned_minor:
+    if fact.state is FactState.DISPUTED or booked.is_disputed or fact.refunded_minor > booked.told_minor:
         await notices.apply(core, account, gateway, fact)
         booked = await _booked(core, account, gateway.name, fact) or booked
-    # What was given back by hand the gateway may know, or not.
-    if not booked.returned_minor - booked.by_hand_minor <= fact.refunded_minor <= booked.returned_minor:
+    if fact.refunded_minor != booked.told_minor:
         return [_difference(Kind.GONE_BACK, fact, booked)]
     return []
 
@@ -206,7 +205,7 @@ async def _is_in_suspense(core: Core, account: Account, gateway: Gateway, fact: 
 
 def _difference(kind: Kind, fact: Fact, booked: Booked | None) -> Difference:
     back = kind is Kind.GONE_BACK
-    ours = None if booked is None else booked.returned_minor if back else booked.receipt.amount_minor
+    ours = None if booked is None else booked.told_minor if back else booked.receipt.amount_minor
     return Difference(
         kind=kind,
         gateway_tx_id=fact.gateway_tx_id,

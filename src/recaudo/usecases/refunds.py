@@ -11,8 +11,8 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain import refunding
-from recaudo.domain.changes import Change
-from recaudo.domain.model import Account, Receipt, ReceiptKind, Refund
+from recaudo.domain.changes import Change, Moment
+from recaudo.domain.model import Account, Case, Receipt, ReceiptKind, Refund, RefundWay
 from recaudo.domain.refunding import Refundable, RefundAnswer, RefundRefused
 from recaudo.domain.states import RefundState
 from recaudo.domain.transactions import Booked
@@ -20,7 +20,7 @@ from recaudo.store import accounts, cases, door, idempotency
 from recaudo.store.database import Connection
 from recaudo.store.due import Claimed
 from recaudo.usecases import attempts
-from recaudo.usecases.core import Core, Done, NotFoundError, Once, change_invoice, repeated, replay
+from recaudo.usecases.core import Core, Done, NotFoundError, Once, change_invoice, inquire_and_change, repeated, replay
 from recaudo.usecases.gateways import configured_for
 
 Respond = Callable[[Refund], tuple[int, bytes]]
@@ -31,17 +31,17 @@ class RefundNotSupportedError(Exception):
 
 
 class RefundCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """Give back `amount_minor` of a receipt (None: what is left). By hand: `evidence` says what proves it."""
+    """Give back `amount_minor` of a receipt (None: what is left). Where a person did it, `evidence` proves it."""
 
     receipt_id: UUID
     amount_minor: int | None
     reason: str
-    is_manual: bool = False
+    way: RefundWay = RefundWay.GATEWAY
     evidence: str | None = None
 
 
 async def start(core: Core, account: Account, command: RefundCommand, respond: Respond, *, once: Once | None) -> Done:
-    """Note a refund; the worker gives it to the gateway at once. One by hand is booked here.
+    """Note a refund; the worker gives it to the gateway at once. What a person did already is booked here.
 
     Raises NotFoundError, RefusedError, RefundNotSupportedError and KeyReusedError.
     """
@@ -62,6 +62,7 @@ async def _start_once(
             return replay(once, known)
         of = await _refundable(connection, account, receipt)
         moment = core.moment(account)
+        is_done = command.way is not RefundWay.GATEWAY
         refund = Refund(
             account_id=account.id,
             id=moment.new_id(),
@@ -70,17 +71,17 @@ async def _start_once(
             attempt_id=receipt.attempt_id,
             amount_minor=of.left_minor if command.amount_minor is None else command.amount_minor,
             currency=receipt.currency,
-            state=RefundState.SUCCEEDED if command.is_manual else RefundState.CREATED,
-            is_manual=command.is_manual,
+            state=RefundState.SUCCEEDED if is_done else RefundState.CREATED,
+            way=command.way,
             reason=command.reason,
             evidence=command.evidence,
-            ask_at=None if command.is_manual else moment.now,
+            ask_at=None if is_done else moment.now,
             created_at=moment.now,
             updated_at=moment.now,
         )
         case = await cases.load_case(connection, invoice, also=receipt.collection_id)
         change = refunding.start(case, refund, of, moment)
-        await _check_ability(core, account, connection, receipt, is_manual=command.is_manual)
+        await _check_ability(core, account, connection, receipt, command.way)
         status, answer = respond(refund)
         remembered = None if once is None else once.remembered(account, status, answer, moment.now)
         await door.save(connection, change, clock_shift=account.clock_shift, remembered=remembered)
@@ -103,6 +104,33 @@ async def perform(core: Core, claimed: Claimed) -> None:
     if changed.state is RefundState.SUCCEEDED and receipt.attempt_id is not None:
         # The gateway's own report of the transaction has the last word on how much went back.
         await attempts.ask(core, account, receipt.attempt_id, extra=True)
+
+
+async def settle(
+    core: Core,
+    account: Account,
+    refund_id: UUID,
+    outcome: RefundAnswer,
+    evidence: str,
+    *,
+    respond: Respond,
+    once: Once | None,
+) -> Done:
+    """End a refund by what a person found out of it. Raises NotFoundError, RefusedError and KeyReusedError."""
+    about = await find(core, account, refund_id)
+
+    async def inquire(connection: Connection, case: Case, moment: Moment) -> Change:
+        refund = await cases.find_refund(connection, account.id, refund_id)
+        receipt = await cases.find_receipt(connection, account.id, about.receipt_id)
+        assert refund is not None, "refunds are never deleted"
+        assert receipt is not None, "receipts are never deleted"
+        of = await _refundable(connection, account, receipt)
+        return refunding.settle(case, refund, outcome, evidence, moment, of=of)
+
+    def answer(change: Change) -> tuple[int, bytes]:
+        return respond(change.refunds[0])
+
+    return await inquire_and_change(core, account, about.invoice_id, inquire, answer, once=once)
 
 
 async def reopen(
@@ -163,21 +191,21 @@ async def _conclude_once(core: Core, account: Account, about: Refund, receipt: R
 
 
 async def _refundable(connection: Connection, account: Account, receipt: Receipt) -> Refundable:
-    returned_minor = await cases.returned_minor(connection, account.id, receipt.id)
     refunds = await cases.refunds_of(connection, account.id, receipt.id)
-    return Refundable(booked=Booked(receipt=receipt, returned_minor=returned_minor), refunds=refunds)
+    booked = await cases.booked_transaction(connection, account.id, receipt.gateway, receipt.gateway_tx_id)
+    return Refundable(booked=booked or Booked(receipt=receipt), refunds=refunds)
 
 
 async def _check_ability(
-    core: Core, account: Account, connection: Connection, receipt: Receipt, *, is_manual: bool
+    core: Core, account: Account, connection: Connection, receipt: Receipt, way: RefundWay
 ) -> None:
     """Raise RefundNotSupportedError unless a gateway collected it, can give it back by its API, and is still there.
 
-    What the merchant registered is undone instead; what is given back by hand needs no gateway.
+    What the merchant registered is undone instead; what a person gave back needs no gateway.
     """
     if receipt.kind is not ReceiptKind.GATEWAY:
         raise RefundNotSupportedError
-    if is_manual:
+    if way is not RefundWay.GATEWAY:
         return
     gateway = core.gateways.get(receipt.gateway)
     if gateway is None or gateway.abilities.refunds == "none":

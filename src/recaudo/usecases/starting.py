@@ -52,8 +52,11 @@ class Payable(msgspec.Struct, frozen=True, kw_only=True):
     offers: Sequence[Offer]  # every one that the invoice allows, whatever the amount
 
     def fitting(self, amount_minor: int | None) -> list[Offer]:
-        """The offers for an amount; None: it is not chosen yet."""
-        return [o for o in self.offers if amount_minor is None or gateways.within(o.method, amount_minor)]
+        """What a payer chooses from for an amount, each method once; None: it is not chosen yet."""
+        offers = gateways.real(self.offers)
+        return gateways.each_once(
+            [o for o in offers if amount_minor is None or gateways.within(o.method, amount_minor)]
+        )
 
     @property
     def only_minor(self) -> int | None:

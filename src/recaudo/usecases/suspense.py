@@ -15,8 +15,6 @@ from recaudo.store import gateway_notices
 from recaudo.store.gateway_notices import Suspense
 from recaudo.usecases.core import Core, NotFoundError
 
-LISTED_MAX = 200
-
 
 def strange_facts(
     account: Account, invoice: Invoice, attempt: Attempt, answer: Reported, moment: Moment
@@ -42,12 +40,6 @@ def entry(account: Account, gateway: str, fact: Fact, reason: str, moment: Momen
         fact=msgspec.to_builtins(fact),
         found_at=moment.now,
     )
-
-
-async def list_entries(core: Core, account: Account, *, only_open: bool) -> list[Suspense]:
-    """What waits for a person, newest first, and with `only_open` False what was resolved too."""
-    async with core.database.connection() as connection:
-        return await gateway_notices.list_suspense(connection, account.id, only_open=only_open, limit=LISTED_MAX)
 
 
 async def resolve(core: Core, account: Account, suspense_id: UUID, resolution: str) -> Suspense:

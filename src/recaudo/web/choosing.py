@@ -7,7 +7,7 @@ import msgspec
 from recaudo.domain import money
 from recaudo.domain.model import payable_now
 from recaudo.domain.partial import Allowed
-from recaudo.usecases.gateways import Offer
+from recaudo.usecases.gateways import Offer, takes
 from recaudo.web.payer import Shown, method_view
 from recaudo.web.views import AmountError, FormField, NoticeKind
 
@@ -30,18 +30,18 @@ class Wrong(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(shown: Shown, form: Form) -> Chosen | Wrong:
     """The way and the amount that a form or an address names."""
-    offer = next((o for o in shown.offers if method_view(o).id == form.get(FormField.METHOD)), None)
-    if offer is None:
+    named = next((o for o in shown.offers if method_view(o).id == form.get(FormField.METHOD)), None)
+    if named is None:
         return Wrong(notice="choose_method")
     amount_minor = _amount_minor(shown, form)
     if not isinstance(amount_minor, int):
         return Wrong(error=amount_minor)
     if _full_changed(shown, form):
         return Wrong(notice="balance_changed")
-    low_minor, high_minor = offer.method.min_minor, offer.method.max_minor
-    if (low_minor is not None and amount_minor < low_minor) or (high_minor is not None and amount_minor > high_minor):
-        return Wrong(notice="method_amount")
-    return Chosen(offer=offer, amount_minor=amount_minor)
+    # Another gateway of the merchant's may take what this one does not.
+    same = [named, *(o for o in shown.offers if o.method.id == named.method.id)]
+    offer = next((o for o in same if takes(o, amount_minor)), None)
+    return Wrong(notice="method_amount") if offer is None else Chosen(offer=offer, amount_minor=amount_minor)
 
 
 def _amount_minor(shown: Shown, form: Form) -> int | AmountError:

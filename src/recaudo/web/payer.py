@@ -141,7 +141,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     last: Attempt | None
     open_minor: int
     plan: Sequence[Collection] = ()  # all instalments, when there are several
-    offers: Sequence[Offer] = ()  # the ways to pay
+    offers: Sequence[Offer] = ()  # the ways to pay; one method may be there of several gateways
 
     @property
     def invoice(self) -> Invoice:
@@ -420,7 +420,7 @@ async def _offers(core: Core, connection: Connection, account: Account, view: Co
     exact = payable_now(of, view.collection)
     only = exact.balance_minor if exact is not None and exact.low_minor is None else None
     offers = gateways.fitting(await gateways.all_offers(core, account, connection), of.allows, of.currency, only)
-    return gateways.shown(offers)
+    return gateways.real(offers)
 
 
 def _plan_rows(shown: Shown, today: date, lang: Language) -> tuple[InstalmentRow, ...]:
@@ -474,7 +474,7 @@ def _sums(shown: Shown, now: datetime) -> _Sums:
 
 def _form(shown: Shown, visitor: Visitor, *, again: bool) -> PaymentForm | None:
     """The form; None when there is no way to pay now."""
-    methods = tuple(map(method_view, shown.offers))
+    methods = tuple(map(method_view, gateways.each_once(shown.offers)))
     if not methods:
         return None
     choice = _choice(shown)

@@ -95,6 +95,8 @@ async def money_of_our_own(own: Witness, world: World, onepay: Witness) -> None:
     await own.call("updateGateway", one, own_body_of("updateGateway", "off"))
     await own.call("updateGateway", one, {"position": -1})
     await own.call("verifyGateway", f"{one}/verify")
+    await own.call("rotateNotices", f"{one}/rotate", own_body_of("rotateNotices", "calm"))
+    await own.call("rotateNotices", f"{one}/rotate", {"overlap_hours": 169})
     for _ in range(2):
         await own.call("deleteGateway", one)
     invoice = body_of("createInvoice") | {"provider_id": "another"}
@@ -104,11 +106,13 @@ async def money_of_our_own(own: Witness, world: World, onepay: Witness) -> None:
     receipt = f"/receipts/{row['id']}"
     refund = await own.call("startRefund", f"{receipt}/refund", {"amount_minor": 1_000_000, "reason": "x"})
     await own.call("startRefund", f"{receipt}/refund", {"amount_minor": 10**14, "reason": "x"})
-    await own.call("startRefund", f"{receipt}/refund", {"reason": "x", "manual": True})
+    await own.call("startRefund", f"{receipt}/refund", {"reason": "x", "way": "panel"})
     await own.call("reopenInvoice", f"/invoices/{made['id']}/reopen")
     await world.drain()
     shown = await own.call("getRefund", f"/refunds/{refund['id']}")
     assert shown["state"] == "succeeded"
+    await own.call("settleRefund", f"/refunds/{refund['id']}/settle", own_body_of("settleRefund", "done"))
+    await own.call("settleRefund", f"/refunds/{refund['id']}/settle", {"state": "gone"})
     await own.call("listRefundsOfReceipt", f"{receipt}/refunds")
     await own.call("reopenInvoice", f"/invoices/{paid['id']}/reopen")
     await own.call("reopenInvoice", f"/invoices/{paid['id']}/reopen")

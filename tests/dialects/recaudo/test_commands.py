@@ -81,6 +81,27 @@ async def test_a_gateway_is_added_from_the_environment_tried_listed_switched_and
     assert (empty.status, empty.out) == (0, "")
 
 
+async def test_a_gateways_keys_place_and_address_are_changed(shop: Shop, tmp_path: Path) -> None:
+    slug = shop.client.slug
+    await add(shop, tmp_path)
+    (before,) = (await shop.ok("GET", "/gateways"))["data"]
+    command = ("gateway", "set", slug, "wompi", "--test")
+    other = shop.wompi_keys()
+    changed = await run(shop, tmp_path, *command, "--from-env", "W_", "--position", "5", **variables(other, "W_"))
+    assert (changed.status, "recaudo gateway verify" in changed.err) == (0, True), changed
+    (now,) = (await shop.ok("GET", "/gateways"))["data"]
+    assert (now["position"], now["credentials"]["public_key"]["shown"][1:]) == (5, other["public_key"][-4:])
+    assert now["notice_url"] == before["notice_url"]
+    wrong = await run(shop, tmp_path, *command, "--credential", "public_key=pub_prod_0123456789abcdef")
+    assert_refused(wrong, "public_key", "production")
+    assert_refused(await run(shop, tmp_path, *command), "Nothing to change")
+    rotated = await run(shop, tmp_path, "gateway", "rotate", slug, "wompi", "--test", "--overlap", "0")
+    assert (rotated.status, "is closed" in rotated.err) == (0, True), rotated
+    (last,) = (await shop.ok("GET", "/gateways"))["data"]
+    assert rotated.out.strip().rpartition("/")[2] == last["notice_url"].rpartition("/")[2]
+    assert last["notice_url"] != before["notice_url"]
+
+
 async def test_credentials_may_come_from_files_and_as_arguments_with_a_warning(shop: Shop, tmp_path: Path) -> None:
     keys = shop.wompi_keys()
     options: list[str] = []
@@ -113,7 +134,7 @@ async def test_what_cannot_be_added_is_told_in_plain_words(shop: Shop, tmp_path:
     live = await refused(slug, "wompi", "--from-env", "WOMPI_", **variables(keys))
     assert_refused(live, "private_key", "prv_prod_")
     assert (await add(shop, tmp_path)).status == 0
-    assert_refused(await add(shop, tmp_path), "already", "https://cobros.example.com/recaudo/v1/gateways")
+    assert_refused(await add(shop, tmp_path), "already", "recaudo gateway set")
 
 
 @pytest.mark.parametrize("word", ["verify", "enable", "disable", "remove"])

@@ -318,3 +318,27 @@ async def test_a_repeated_request_is_answered_alike_and_nothing_of_it_is_kept_in
         kept = b"".join(v if isinstance(v, bytes) else str(v).encode() for v in row.values())
         for secret in (*shop.secrets, key):
             assert secret.encode() not in kept
+
+
+async def test_another_address_for_notices_and_the_old_one_for_a_while(shop: Shop) -> None:
+    made = await shop.set_up("wompi")
+    path = f"/gateways/{made['id']}/rotate"
+    await shop.refused("POST", path, {"overlap_hours": 169}, status=422, code="validation_error")
+
+    async def answer(url: str) -> int:
+        async with shop.world.session.post(url, data=b"{}") as told:
+            return told.status
+
+    first = await shop.call("POST", path, {"overlap_hours": 1}, once="r")
+    again = await shop.call("POST", path, {"overlap_hours": 1}, once="r")
+    assert (first.status, first.body) == (200, again.body)
+    assert first.json["notice_url"] != made["notice_url"]
+    urls = [made["notice_url"], first.json["notice_url"]]
+    assert [await answer(url) for url in urls] == [401, 401], "both are there, and ask for a signature"
+    leaked = await shop.ok("POST", path, {"overlap_hours": 0})
+    urls.append(leaked["notice_url"])
+    assert [await answer(url) for url in urls] == [404, 404, 401]
+    key = first.json["notice_url"].rpartition("/")[2]
+    kept = await shop.world.rows("SELECT answer FROM idempotency WHERE account_id = $1", shop.client.account_id)
+    assert kept
+    assert not any(key.encode() in bytes(row["answer"]) for row in kept)

@@ -52,7 +52,7 @@ class Attempts:
         values = read_query(request.query, ("amount_minor",))
         amount_minor = parse_attempts.read_amount(values)
         found = await starting.payable(self._core, request.account, id_of(request))
-        offers = gateways.shown(found.fitting(amount_minor or found.only_minor))
+        offers = found.fitting(amount_minor or found.only_minor)
         # Together, as what is not remembered is asked of the vendors.
         rows = await asyncio.gather(*(_told(offer, request.account) for offer in offers))
         return ok(render_attempts.payable(found, rows))
@@ -182,7 +182,7 @@ def _chosen(wanted: Wanted, found: Payable, amount_minor: int) -> Offer:
     offers = [o for o in offers if o.method.id == wanted.method and named in {None, o.gateway.name}]
     if not offers:
         raise GatewayNotAllowedError
-    fitting = [o for o in offers if gateways.within(o.method, amount_minor)]
+    fitting = [o for o in offers if gateways.takes(o, amount_minor)]
     if not fitting:
         limits = offers[0].method.min_minor, offers[0].method.max_minor
         low, high = ("any" if limit is None else str(limit) for limit in limits)

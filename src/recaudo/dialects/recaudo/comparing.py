@@ -1,13 +1,16 @@
 """Money that needs a person: transactions in suspense, and what comparisons with gateways found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from recaudo.dialects.recaudo import render, render_money
+from recaudo.dialects.recaudo.cursors import id_cursor, read_id_cursor
 from recaudo.dialects.recaudo.handling import id_of, ok
 from recaudo.dialects.recaudo.parse_money import parse_resolution
 from recaudo.dialects.recaudo.queries import read_flag, read_limit, read_query
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
+from recaudo.store.gateway_notices import list_suspense
 from recaudo.store.gateways import list_reconciliations
 from recaudo.usecases import suspense
 from recaudo.usecases.core import Core
@@ -21,10 +24,15 @@ class Comparing:
 
     async def list_suspense(self, request: ApiRequest) -> Reply:
         """GET /suspense: newest first; with `open=true` only what waits."""
-        only_open = read_flag(read_query(request.query, ("open",)), "open") or False
-        found = await suspense.list_entries(self._core, request.account, only_open=only_open)
-        rows = [render_money.suspense(it) for it in found]
-        return ok(render.page(rows, has_more=len(rows) >= suspense.LISTED_MAX, next_cursor=None))
+        account_id = request.account.id
+        values = read_query(request.query, ("limit", "cursor", "open"))
+        limit, only_open = read_limit(values), read_flag(values, "open") or False
+        before = _before(values, account_id)
+        async with self._core.database.connection() as connection:
+            found = await list_suspense(connection, account_id, before=before, only_open=only_open, limit=limit + 1)
+        page, has_more = found[:limit], len(found) > limit
+        next_cursor = id_cursor(account_id, page[-1].id) if has_more else None
+        return ok(render.page([render_money.suspense(it) for it in page], has_more=has_more, next_cursor=next_cursor))
 
     async def resolve(self, request: ApiRequest) -> Reply:
         """POST /suspense/{id}/resolve: note what became of it. Doing it again corrects the text."""
@@ -35,11 +43,15 @@ class Comparing:
 
     async def list_reconciliations(self, request: ApiRequest) -> Reply:
         """GET /reconciliations: newest first, each with what it found."""
-        limit = read_limit(read_query(request.query, ("limit",)))
+        account_id = request.account.id
+        values = read_query(request.query, ("limit", "cursor"))
+        limit, before = read_limit(values), _before(values, account_id)
         async with self._core.database.connection() as connection:
-            found = await list_reconciliations(connection, request.account.id, limit=limit + 1)
-        rows = [render_money.reconciliation(it) for it in found[:limit]]
-        return ok(render.page(rows, has_more=len(found) > limit, next_cursor=None))
+            found = await list_reconciliations(connection, account_id, before=before, limit=limit + 1)
+        page, has_more = found[:limit], len(found) > limit
+        next_cursor = id_cursor(account_id, page[-1].id) if has_more else None
+        rows = [render_money.reconciliation(it) for it in page]
+        return ok(render.page(rows, has_more=has_more, next_cursor=next_cursor))
 
     def routes(self) -> Sequence[Route]:
         """The routes of these operations."""
@@ -70,3 +82,9 @@ class Comparing:
                 tag="reconciling",
             ),
         )
+
+
+def _before(values: Mapping[str, str], account_id: UUID) -> UUID | None:
+    """Where the page before ended. Raises InvalidQueryError."""
+    cursor = values.get("cursor")
+    return read_id_cursor(cursor, account_id) if cursor else None

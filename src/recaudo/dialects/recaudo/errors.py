@@ -40,11 +40,14 @@ REFUSALS: Mapping[Refusal, str] = {
     **PAYING_REFUSALS,
     Refusal.REFUND_ABOVE_RECEIPT: "It is more than is left of the receipt; open refunds count as given back.",
     Refusal.RECEIPT_IS_REFUND: "The receipt is itself money that went back.",
+    Refusal.RECEIPT_DISPUTED: "The payer disputes this money with their bank. Answer that in the vendor's panel: money "
+    "that is given back now would go back twice if the dispute is lost.",
+    Refusal.REFUND_NOT_OPEN: "The refund has ended, or its gateway has not been asked for it yet.",
     Refusal.NOTHING_TO_ASK_FOR: "Nothing of the invoice is owed that is not asked for already.",
 }
 REFUND_NOT_SUPPORTED = (
     "This money cannot be given back by an API. What a gateway collected, give back in its panel and record here with "
-    "manual=true and evidence. What you registered yourself is undone: POST /receipts/{id}/undo."
+    "way=panel and evidence. What you registered yourself is undone: POST /receipts/{id}/undo."
 )
 GATEWAY_SILENT = "The gateway does not tell its banks or its terms now. Try again, or offer another method."
 KIND_TAKEN = "The account has a gateway of this kind already: change that one."

@@ -1,12 +1,14 @@
 """The account's own gateways: which there are, setting them up, trying their credentials."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 
 from recaudo.dialects.recaudo import render, render_money
 from recaudo.dialects.recaudo.handling import id_of, ok
-from recaudo.dialects.recaudo.keys import once_of_secrets, reply
+from recaudo.dialects.recaudo.keys import once_of, once_of_secrets, reply
+from recaudo.dialects.recaudo.parse import parse_overlap
 from recaudo.dialects.recaudo.parse_money import parse_changed_gateway, parse_new_gateway
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
@@ -58,6 +60,18 @@ class Gateways:
 
         once = once_of_secrets(request)
         return reply(await gateways.change(self._core, request.account, id_of(request), fields, respond, once=once))
+
+    async def rotate(self, request: ApiRequest) -> Reply:
+        """POST /gateways/{id}/rotate: another address for notices; the old one goes on for `overlap_hours`."""
+        account, once = request.account, once_of(request)
+
+        def overlap() -> timedelta:
+            return parse_overlap(request.body or {})
+
+        def respond(changed: MerchantGateway) -> tuple[int, bytes]:
+            return 200, self._encoded(changed, request)
+
+        return reply(await gateways.rotate(self._core, account, id_of(request), overlap, respond, once=once))
 
     async def delete(self, request: ApiRequest) -> Reply:
         """DELETE /gateways/{id}: with its credentials and the notices it sent."""
@@ -130,6 +144,16 @@ class Gateways:
                 operation_id="deleteGateway",
                 summary="Remove a gateway",
                 tag="gateways",
+            ),
+            Route(
+                method="POST",
+                path=f"{one}/rotate",
+                handler=self.rotate,
+                operation_id="rotateNotices",
+                summary="Give a gateway another address for its notices",
+                tag="gateways",
+                body="optional",
+                once="optional",
             ),
             Route(
                 method="POST",

@@ -16,6 +16,7 @@ from recaudo.dialects.recaudo.errors import (
 )
 from recaudo.dialects.recaudo.parse import METHODS
 from recaudo.dialects.recaudo.parse_attempts import CARD_NUMBER, TERMS
+from recaudo.dialects.recaudo.parse_money import SETTLED
 from recaudo.dialects.recaudo.receipts import WHY_NOT, refused
 from recaudo.domain.delivering import ENDPOINTS_MAX
 from recaudo.domain.states import Refusal
@@ -152,6 +153,7 @@ def errors() -> dict[str, ErrorCase]:
         "validation_error_clock": _invalid("now", "A test clock only moves forward."),
         "validation_error_payment": _invalid("method", f"Must be one of {', '.join(METHODS)}."),
         "validation_error_endpoint": _invalid("url", "Must not lead into a private or local network."),
+        "validation_error_settle": _invalid("state", f"Must be one of {', '.join(SETTLED)}."),
         "validation_error_overlap": _invalid("overlap_hours", "Must be a whole number from 0 to 168."),
         "validation_error_replay": _invalid(
             "from",

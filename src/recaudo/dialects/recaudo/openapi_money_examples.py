@@ -79,9 +79,9 @@ VERIFIED: Json = {"ok": True, "problem": None, "merchant_name": "Acueducto de So
 NOT_VERIFIED: Json = {"ok": False, "problem": "Wompi does not know the public key", "merchant_name": None}
 
 REFUND_REQUEST: Json = {"amount_minor": 2000000, "reason": "Cobro duplicado"}
-MANUAL_REQUEST: Json = {
+PANEL_REQUEST: Json = {
     "reason": "Devuelto en el panel",
-    "manual": True,
+    "way": "panel",
     "evidence": "Wompi, devolución 8841 del 20 de octubre",
 }
 REFUND: Json = {
@@ -92,7 +92,7 @@ REFUND: Json = {
     "amount_minor": 2000000,
     "currency": "COP",
     "state": "created",
-    "is_manual": False,
+    "way": "gateway",
     "reason": "Cobro duplicado",
     "evidence": None,
     "gateway_refund_id": None,

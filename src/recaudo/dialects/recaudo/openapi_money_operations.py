@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from recaudo.dialects.recaudo import openapi_money_examples as examples
-from recaudo.dialects.recaudo.openapi_parts import LIMIT, answer, parameter, rows
+from recaudo.dialects.recaudo.openapi_parts import PAGING, answer, parameter, rows
 from recaudo.edge.openapi import Content, Example, OperationDocs, ref
 
 _REUSED = "idempotency_key_reused"
@@ -47,7 +47,7 @@ _GATEWAYS: Mapping[str, OperationDocs] = {
     ),
     "updateGateway": OperationDocs(
         description="Changes what is sent. Of `credentials` only those that are named are replaced, so one key can be "
-        "rotated alone; `methods` is replaced as a whole. `notice_url` never changes.",
+        "rotated alone; `methods` is replaced as a whole. `notice_url` stays: [rotating it](#rotateNotices) is apart.",
         success="The gateway, without its secrets.",
         answer=answer("Gateway", "Switched off", examples.OFF_GATEWAY),
         body=Content(
@@ -59,6 +59,14 @@ _GATEWAYS: Mapping[str, OperationDocs] = {
             },
         ),
         errors=("not_found_gateway", "validation_error_gateway", _REUSED),
+    ),
+    "rotateNotices": OperationDocs(
+        description="Gives a gateway another address for its notices, when the old one became known. Paste the new "
+        "`notice_url` into the vendor's panel; for `overlap_hours` (24 unless sent) the old one goes on.",
+        success="The gateway with its new address.",
+        answer=answer("Gateway", "Its address is new", examples.GATEWAY),
+        body=Content(ref("GatewayRotate"), {"calm": Example("Two days to change it", {"overlap_hours": 48})}),
+        errors=("not_found_gateway", "validation_error_overlap", _REUSED),
     ),
     "deleteGateway": OperationDocs(
         description="Forgets the gateway, its credentials and the notices it sent. Receipts and attempts stay. Refused "
@@ -88,8 +96,9 @@ _REFUNDS: Mapping[str, OperationDocs] = {
         "worker gives it to the gateway within a second or so, and the events `refund.*` and [the "
         "refund](#getRefund) tell what came of it. What open refunds take is spoken for, so together they never give "
         "back more than arrived.\n\n"
-        "Not every gateway gives money back over its API. Then do it in the vendor's panel and record it here with "
-        "`manual` and `evidence`; it is booked at once.\n\n"
+        "Not every gateway gives money back over its API. What you gave back yourself, record here with `way` and "
+        "`evidence`; it is booked at once. Say `panel` when it was in the vendor's panel: what the vendor has told us "
+        "of it already is not booked twice. Say `elsewhere` for cash or another transfer.\n\n"
         "The invoice stays paid: to ask for the money again, [reopen](#reopenInvoice) it.",
         status=201,
         success="The refund.",
@@ -99,13 +108,18 @@ _REFUNDS: Mapping[str, OperationDocs] = {
             {
                 "part": Example("A part", examples.REFUND_REQUEST),
                 "whole": Example("All that is left", {"reason": "El servicio no se prestó"}),
-                "manual": Example("Given back in the vendor's panel", examples.MANUAL_REQUEST),
+                "panel": Example("Given back in the vendor's panel", examples.PANEL_REQUEST),
+                "elsewhere": Example(
+                    "Given back in cash",
+                    {"reason": "Cobro duplicado", "way": "elsewhere", "evidence": "Recibo de caja 118, firmado"},
+                ),
             },
         ),
         errors=(
             "not_found_receipt",
             "refund_above_receipt",
             "receipt_is_refund",
+            "receipt_disputed",
             "refund_not_supported",
             "validation_error_refund",
             _REUSED,
@@ -129,6 +143,18 @@ _REFUNDS: Mapping[str, OperationDocs] = {
         ),
         errors=("not_found_refund",),
     ),
+    "settleRefund": OperationDocs(
+        description="Ends a refund that waits for an answer the gateway cannot give, for example because two refunds "
+        "of one payment look the same to it. Look in the vendor's panel first. `succeeded` books the money as gone "
+        "back, as far as it is not booked already; `failed` sets it free.",
+        success="The refund, which has ended.",
+        answer=answer("Refund", "The panel shows it", examples.DONE_REFUND),
+        body=Content(
+            ref("RefundSettle"),
+            {"done": Example("It went back", {"state": "succeeded", "evidence": "Panel, devolución 8841"})},
+        ),
+        errors=("not_found_refund", "refund_not_open", "validation_error_settle", _REUSED),
+    ),
     "reopenInvoice": OperationDocs(
         description="Asks again for what was paid and went back: the invoice is open again, with a new request to pay, "
         "due today, for what is owed and not asked for yet.",
@@ -146,7 +172,7 @@ _COMPARING: Mapping[str, OperationDocs] = {
         success="The entries.",
         answer=answer("SuspenseList", "One that waits", rows(examples.SUSPENSE)),
         query=(parameter("open", "`true`: only what waits for somebody.", {"type": "boolean", "default": False}),),
-        errors=("invalid_query_open",),
+        errors=("invalid_query_open", "invalid_query_cursor"),
     ),
     "resolveSuspense": OperationDocs(
         description="Notes what became of it: which invoice it was registered on, or that it was given back. Nothing "
@@ -160,10 +186,10 @@ _COMPARING: Mapping[str, OperationDocs] = {
         description="Each comparison of a gateway's own list of transactions with our receipts: made every day by the "
         "worker, and by `recaudo reconcile`. Money that the gateway had collected and nobody had told us is booked as "
         "it is found; everything else is for a person to look at.",
-        success="The newest comparisons.",
+        success="A page of comparisons.",
         answer=answer("ReconciliationList", "One was mended, one is open", rows(examples.RECONCILIATION)),
-        query=(LIMIT,),
-        errors=("invalid_query",),
+        query=PAGING,
+        errors=("invalid_query", "invalid_query_cursor"),
     ),
 }
 

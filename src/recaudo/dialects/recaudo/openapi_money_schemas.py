@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import get_args
 
+from recaudo.dialects.recaudo.openapi_parts import page
 from recaudo.dialects.recaudo.openapi_schemas import FLAG, INSTANT, OBJECT, TEXT, UUID, WHOLE, bounded_text, in_minor
+from recaudo.dialects.recaudo.parse import OVERLAP_HOURS_MAX
 from recaudo.dialects.recaudo.parse_money import (
     CREDENTIAL_CHARS_MAX,
     EVIDENCE_CHARS_MAX,
@@ -13,7 +15,9 @@ from recaudo.dialects.recaudo.parse_money import (
     POSITION_MAX,
     REASON_CHARS_MAX,
     RESOLUTION_CHARS_MAX,
+    SETTLED,
 )
+from recaudo.domain.model import RefundWay
 from recaudo.domain.money import AMOUNT_MINOR_MAX
 from recaudo.domain.states import RefundState
 from recaudo.edge.openapi import Json, member, nullable, record, ref
@@ -29,12 +33,12 @@ def _list(schema: Json, description: str, **more: object) -> Json:
     return member({"type": "array", "items": schema}, description, **more)
 
 
-def _page(title: str, of: str, description: str, *, more: str = "Always false: they are all here.") -> Json:
+def _page(title: str, of: str, description: str) -> Json:
     return record(
         title,
         {
             "data": _list(ref(of), description),
-            "has_more": member(FLAG, more),
+            "has_more": member(FLAG, "Always false: they are all here."),
             "next_cursor": {"type": "null", "description": "Always null."},
         },
     )
@@ -116,6 +120,12 @@ _GATEWAY: Mapping[str, Json] = {
     "updated_at": member(INSTANT, "Its last change."),
 }
 
+_WAYS = (
+    "`gateway`: we give it back through the gateway's API. `panel`: you gave it back in the vendor's panel, and the "
+    "vendor's own figures have it. `elsewhere`: you gave it back in cash or by a transfer of your own, of which the "
+    "vendor never hears."
+)
+
 _REFUND: Mapping[str, Json] = {
     "id": member(UUID, "The refund."),
     "receipt_id": member(UUID, "The receipt whose money it is."),
@@ -129,9 +139,9 @@ _REFUND: Mapping[str, Json] = {
         "back when it is `succeeded`.",
         enum=[state.value for state in RefundState],
     ),
-    "is_manual": member(FLAG, "Whether you gave it back yourself and recorded it."),
+    "way": member(TEXT, _WAYS, enum=[way.value for way in RefundWay]),
     "reason": member(TEXT, "Yours."),
-    "evidence": nullable(member(TEXT, "What proves a manual one.")),
+    "evidence": nullable(member(TEXT, "What proves what a person did or found out.")),
     "gateway_refund_id": nullable(member(TEXT, "The gateway's name for it.")),
     "failure_code": nullable(member(TEXT, "Why the gateway refused it.")),
     "failure_text": nullable(member(TEXT, "The same for people.")),
@@ -210,13 +220,9 @@ ANSWERS: Mapping[str, Json] = {
         },
     ),
     "Suspense": record("Transaction in suspense", _SUSPENSE),
-    "SuspenseList": _page(
-        "Suspense", "Suspense", "Newest first, at most 200.", more="Whether there may be older ones."
-    ),
+    "SuspenseList": page("Suspense", "Suspense", "Newest first."),
     "Reconciliation": record("Comparison", _RECONCILIATION),
-    "ReconciliationList": _page(
-        "Comparisons", "Reconciliation", "Newest first.", more="Whether there are older ones: raise `limit`."
-    ),
+    "ReconciliationList": page("Comparisons", "Reconciliation", "Newest first."),
 }
 
 _CREDENTIALS: Json = {
@@ -254,6 +260,23 @@ BODIES: Mapping[str, Json] = {
         description="What is not sent stays. Credentials that are named are replaced, the others stay.",
     )
     | _CLOSED,
+    "RefundSettle": record(
+        "What became of a refund",
+        {
+            "state": member(TEXT, "What you found out.", enum=list(SETTLED)),
+            "evidence": bounded_text(EVIDENCE_CHARS_MAX, "What proves it."),
+        },
+    ),
+    "GatewayRotate": record(
+        "Another address for notices",
+        {
+            "overlap_hours": member(
+                {"type": "integer", "minimum": 0, "maximum": OVERLAP_HOURS_MAX, "default": 24},
+                "How long the address before goes on.",
+            ),
+        },
+        optional=("overlap_hours",),
+    ),
     "RefundStart": record(
         "Refund to make",
         {
@@ -261,10 +284,12 @@ BODIES: Mapping[str, Json] = {
                 member(_POSITIVE_MINOR, "How much, in minor units: cents. What is left of the receipt unless sent.")
             ),
             "reason": bounded_text(REASON_CHARS_MAX, "Why, for your books."),
-            "manual": member(FLAG, "You gave it back yourself: only record it.", default=False),
-            "evidence": nullable(bounded_text(EVIDENCE_CHARS_MAX, "With `manual`, and required then: what proves it.")),
+            "way": member(TEXT, _WAYS, enum=[way.value for way in RefundWay], default=RefundWay.GATEWAY.value),
+            "evidence": nullable(
+                bounded_text(EVIDENCE_CHARS_MAX, "What proves that you gave it back; required with those two ways.")
+            ),
         },
-        optional=("amount_minor", "manual", "evidence"),
+        optional=("amount_minor", "way", "evidence"),
     )
     | _CLOSED,
     "SuspenseResolve": record(

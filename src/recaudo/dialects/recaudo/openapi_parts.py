@@ -1,13 +1,25 @@
-"""What the operations of our own document share: their answers, and the parameters of lists."""
+"""What the operations of our own document share: their answers, and the pages and parameters of lists."""
 
-from recaudo.dialects.recaudo.openapi_schemas import TEXT
+from recaudo.dialects.recaudo.openapi_schemas import FLAG, TEXT
 from recaudo.dialects.recaudo.queries import LIMIT_DEFAULT, LIMIT_MAX
-from recaudo.edge.openapi import Content, Example, Json, ref
+from recaudo.edge.openapi import Content, Example, Json, member, nullable, record, ref
 
 
 def answer(schema: str, summary: str, value: Json, **more: Example) -> Content:
     """An answer with an example, and other examples by name."""
     return Content(ref(schema), {"example": Example(summary, value), **more})
+
+
+def page(title: str, schema: str, order: str) -> Json:
+    """The schema of a page of a list."""
+    return record(
+        title,
+        {
+            "data": member({"type": "array", "items": ref(schema)}, order),
+            "has_more": member(FLAG, "Whether there are more."),
+            "next_cursor": nullable(member(TEXT, "Where the next page begins; null on the last.")),
+        },
+    )
 
 
 def rows(*shown: Json) -> Json:

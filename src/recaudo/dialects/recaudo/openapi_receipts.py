@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from recaudo.dialects.recaudo import openapi_examples as examples
-from recaudo.dialects.recaudo.openapi_parts import PAGING, answer, parameter, rows
+from recaudo.dialects.recaudo.openapi_parts import PAGING, answer, page, parameter, rows
 from recaudo.dialects.recaudo.openapi_schemas import FLAG, INSTANT, OBJECT, TEXT, UUID, in_minor
 from recaudo.dialects.recaudo.parse import CERTIFICATE_CHARS_MAX, REASON_CHARS_MAX, URL_CHARS_MAX
 from recaudo.dialects.recaudo.receipts import WHY_NOT
@@ -121,20 +121,9 @@ _WITHHOLDING: Mapping[str, Json] = {
 }
 
 
-def _page(title: str, schema: str, order: str) -> Json:
-    return record(
-        title,
-        {
-            "data": member({"type": "array", "items": ref(schema)}, order),
-            "has_more": member(FLAG, "Whether there are older ones."),
-            "next_cursor": nullable(member(TEXT, "Where the next page begins; null on the last.")),
-        },
-    )
-
-
 SCHEMAS: Mapping[str, Json] = {
     "Receipt": record("Receipt", _RECEIPT),
-    "ReceiptPage": _page("Page of receipts", "Receipt", "Newest first."),
+    "ReceiptPage": page("Page of receipts", "Receipt", "Newest first."),
     "Undone": record(
         "What was undone",
         {"receipts": member({"type": "array", "items": ref("Receipt")}, "Each below zero, and what it reverses.")},
@@ -144,7 +133,7 @@ SCHEMAS: Mapping[str, Json] = {
         {"reason": member(TEXT, "Why, for people.", minLength=1, maxLength=REASON_CHARS_MAX)},
     ),
     "Withholding": record("Withholding", _WITHHOLDING),
-    "WithholdingPage": _page("Page of withholdings", "Withholding", "Of the newest invoices first."),
+    "WithholdingPage": page("Page of withholdings", "Withholding", "Of the newest invoices first."),
     "CertificatePut": record(
         "Certificate to note",
         {

@@ -1,12 +1,14 @@
 """Bodies about gateways, refunds and money in suspense as commands. No message repeats what a credential is."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from recaudo.dialects.recaudo.errors import InvalidError
 from recaudo.dialects.recaudo.parse import read_flag, read_text
+from recaudo.domain.model import RefundWay
 from recaudo.domain.money import AMOUNT_MINOR_MAX
+from recaudo.domain.refunding import RefundAnswer, Refunded, RefundRefused
 from recaudo.store.gateways import MethodChoice
 from recaudo.usecases.gateways import NewGateway
 from recaudo.usecases.ports import Gateway
@@ -21,9 +23,17 @@ REASON_CHARS_MAX = 255
 EVIDENCE_CHARS_MAX = 500
 RESOLUTION_CHARS_MAX = 500
 
+# What a person may find out of a refund.
+SETTLED: Final[Mapping[str, RefundAnswer]] = {
+    "succeeded": Refunded(),
+    "failed": RefundRefused(code="settled_by_hand"),
+}
+
 _METHOD_MEMBERS = ("id", "min_amount_minor", "max_amount_minor")
 _GATEWAY_MEMBERS = ("credentials", "position", "enabled", "methods")
-_REFUND_MEMBERS = ("amount_minor", "reason", "manual", "evidence")
+_REFUND_MEMBERS = ("amount_minor", "reason", "way", "evidence")
+_SETTLE_MEMBERS = ("state", "evidence")
+_WAYS = [way.value for way in RefundWay]
 
 
 # --- Gateways ---
@@ -108,17 +118,30 @@ def _method(value: object, path: str) -> MethodChoice:
 def parse_refund(body: Mapping[str, Any], receipt_id: UUID) -> RefundCommand:
     """What POST /receipts/{id}/refund asks for. Raises InvalidError."""
     _check_members(body, _REFUND_MEMBERS)
-    is_manual = read_flag(body, "manual")
-    has_evidence = body.get("evidence") is not None
-    if has_evidence and not is_manual:
-        raise InvalidError("evidence", "Belongs to a refund that you made yourself: send manual=true with it.")
+    word = body.get("way", RefundWay.GATEWAY.value)
+    if word not in _WAYS:
+        raise InvalidError("way", f"Must be one of {', '.join(_WAYS)}.")
+    way = RefundWay(word)
+    is_done = way is not RefundWay.GATEWAY
+    if body.get("evidence") is not None and not is_done:
+        raise InvalidError("evidence", "Belongs to money that you gave back yourself: say by which way.")
     return RefundCommand(
         receipt_id=receipt_id,
         amount_minor=_minor(body, "amount_minor"),
         reason=read_text(body, "reason", REASON_CHARS_MAX),
-        is_manual=is_manual,
-        evidence=read_text(body, "evidence", EVIDENCE_CHARS_MAX) if is_manual else None,
+        way=way,
+        evidence=read_text(body, "evidence", EVIDENCE_CHARS_MAX) if is_done else None,
     )
+
+
+def parse_settlement(body: Mapping[str, Any]) -> tuple[RefundAnswer, str]:
+    """What a person found out of a refund, and what proves it. Raises InvalidError."""
+    _check_members(body, _SETTLE_MEMBERS)
+    word = body.get("state")
+    if word not in SETTLED:
+        raise InvalidError("state", f"Must be one of {', '.join(SETTLED)}.")
+    evidence = read_text(body, "evidence", EVIDENCE_CHARS_MAX)
+    return SETTLED[word], evidence
 
 
 # --- Suspense and comparisons ---

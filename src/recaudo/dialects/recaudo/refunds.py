@@ -7,7 +7,7 @@ import msgspec
 from recaudo.dialects.recaudo import render, render_money
 from recaudo.dialects.recaudo.handling import id_of, ok
 from recaudo.dialects.recaudo.keys import once_of, reply
-from recaudo.dialects.recaudo.parse_money import parse_refund
+from recaudo.dialects.recaudo.parse_money import parse_refund, parse_settlement
 from recaudo.domain.changes import Change
 from recaudo.domain.model import Refund
 from recaudo.edge.http import Reply
@@ -40,6 +40,18 @@ class Refunds:
     async def get(self, request: ApiRequest) -> Reply:
         """GET /refunds/{id}."""
         return ok(render_money.refund(await refunds.find(self._core, request.account, id_of(request))))
+
+    async def settle(self, request: ApiRequest) -> Reply:
+        """POST /refunds/{id}/settle: what became of one that the gateway cannot tell."""
+        outcome, evidence = parse_settlement(request.body or {})
+
+        def respond(ended: Refund) -> tuple[int, bytes]:
+            return 200, msgspec.json.encode(render_money.refund(ended))
+
+        account, once = request.account, once_of(request)
+        return reply(
+            await refunds.settle(self._core, account, id_of(request), outcome, evidence, respond=respond, once=once)
+        )
 
     async def reopen(self, request: ApiRequest) -> Reply:
         """POST /invoices/{id}/reopen: ask again for what was paid and went back."""
@@ -78,6 +90,16 @@ class Refunds:
                 operation_id="getRefund",
                 summary="Read a refund",
                 tag="refunds",
+            ),
+            Route(
+                method="POST",
+                path="/refunds/{refund_id}/settle",
+                handler=self.settle,
+                operation_id="settleRefund",
+                summary="Say what became of a refund that the gateway cannot tell",
+                tag="refunds",
+                body="required",
+                once="optional",
             ),
             Route(
                 method="POST",
