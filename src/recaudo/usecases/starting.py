@@ -54,9 +54,7 @@ class Payable(msgspec.Struct, frozen=True, kw_only=True):
     def fitting(self, amount_minor: int | None) -> list[Offer]:
         """What a payer chooses from for an amount, each method once; None: it is not chosen yet."""
         offers = gateways.real(self.offers)
-        return gateways.each_once(
-            [o for o in offers if amount_minor is None or gateways.within(o.method, amount_minor)]
-        )
+        return gateways.each_once([o for o in offers if amount_minor is None or gateways.takes(o, amount_minor)])
 
     @property
     def only_minor(self) -> int | None:
