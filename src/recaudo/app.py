@@ -15,6 +15,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -260,8 +261,10 @@ class Application:
             self._worker = asyncio.create_task(loops.run(core, self._stop, telling(settings, self._registry)))
         _spare_the_collector()
 
-    def compose(self, core: Core, *, documented: bool = True) -> None:
-        """Put the parts together over a core. The simulation comes in here, with a clock and gateways of its own.
+    def compose(
+        self, core: Core, *, monotonic: Callable[[], float] = time.monotonic, documented: bool = True
+    ) -> None:
+        """Put the parts together over a core. The simulation comes in here, with clocks and gateways of its own.
 
         Without `documented` there are no pages about the APIs: they take most of the time.
         """
@@ -279,7 +282,12 @@ class Application:
 
         def api(dialect: Dialect) -> Api:
             return Api(
-                dialect, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
+                dialect,
+                authenticator=authenticator,
+                limiter=limiter,
+                observer=observer,
+                base_url=settings.public_url,
+                monotonic=monotonic,
             )
 
         self._notices = NoticeReceiver(core, RateLimiter())

@@ -20,6 +20,10 @@ class SimulatedClock:
         self.time += TICK
         return self.time
 
+    def seconds(self) -> float:
+        """The same as a number that only grows, for what measures spans."""
+        return (self.time - BEGINNING).total_seconds()
+
     def jump(self, span: timedelta) -> None:
         """Let time pass."""
         self.time += span

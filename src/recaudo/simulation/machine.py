@@ -91,7 +91,7 @@ class Machine:
             gateways=self._gateways,
         )
         self._app = Application(SETTINGS, runs_worker=False)
-        self._app.compose(self.core, documented=False)
+        self._app.compose(self.core, monotonic=self.clock.seconds, documented=False)
 
     async def run(self, works: Sequence[Work]) -> None:
         """Do several things at once; when the process dies on the way, it is buried and started again."""
@@ -148,7 +148,16 @@ class Machine:
         return Answer(sent[0]["status"], told, b"".join(message.get("body", b"") for message in sent[1:]))
 
     async def _bury(self, children: set[asyncio.Task[Any]], tasks: Sequence[asyncio.Future[None]]) -> None:
-        """End what is left of a dead process."""
+        """End what is left of a dead process. The driver's own tasks end by themselves: the connections live on."""
         for child in children:
-            child.cancel()
+            if _is_ours(child):
+                child.cancel()
         await asyncio.gather(*children, *tasks, return_exceptions=True)
+
+
+def _is_ours(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and code.co_filename.startswith(_PACKAGE)
+
+
+_PACKAGE = str(Path(__file__).parent.parent)

@@ -1,10 +1,12 @@
 """One run: a city from a seed, so many steps, a while of calm, and then the checks."""
 
+import asyncio
 import contextlib
+import gc
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -15,7 +17,7 @@ from recaudo.simulation import steps
 from recaudo.simulation.chance import SeededIds, SimulatedClock
 from recaudo.simulation.checking import Finding, check, open_work
 from recaudo.simulation.city import City, Reader, Sent, as_json, found
-from recaudo.simulation.crashes import Fate, FragileDatabase
+from recaudo.simulation.crashes import Crash, Fate, FragileDatabase
 from recaudo.simulation.gateway import SimulatedGateway
 from recaudo.simulation.machine import PUBLIC_URL, Machine
 from recaudo.simulation.model import Paper
@@ -54,24 +56,19 @@ Tamper = Callable[[City], Any]
 """Something that spoils the run on purpose, awaited before the checks: they must find it."""
 
 
-async def run(url: str, seed: int, steps_: int, *, tamper: Tamper | None = None, crash_rate: float = CRASH_RATE) -> Run:
+async def run(
+    database: FragileDatabase, seed: int, steps_: int, *, tamper: Tamper | None = None, crash_rate: float = CRASH_RATE
+) -> Run:
     """Live through one seed on an empty, up-to-date database."""
     began = time.monotonic()
-    database = await FragileDatabase.connect(url, connections_max=4)
-    try:
-        story = Story()
-        city, fate, sender = build(database, seed, story)
-        with contextlib.suppress(_GaveUp):
-            await _live(city, fate, sender, steps_, crash_rate)
-            if tamper is not None:
-                await tamper(city)
-        findings = await check(city)
-        await _count(city)
-    except BaseException:
-        import traceback; traceback.print_exc()
-        raise
-    finally:
-        await database.close()
+    story = Story()
+    city, fate, sender = build(database, seed, story)
+    with _quiet_about_the_dead(), contextlib.suppress(_GaveUp):
+        await _live(city, fate, sender, steps_, crash_rate)
+        if tamper is not None:
+            await tamper(city)
+    findings = await check(city)
+    await _count(city)
     return Run(
         seed=seed,
         steps=steps_,
@@ -80,7 +77,7 @@ async def run(url: str, seed: int, steps_: int, *, tamper: Tamper | None = None,
         counts=story.counts,
         digest=story.digest(),
         seconds=time.monotonic() - began,
-        story=story.about(next((it.about for it in findings if it.about), "")) if findings else [],
+        story=story.lines,
     )
 
 
@@ -102,6 +99,24 @@ def build(database: FragileDatabase, seed: int, story: Story) -> tuple[City, Fat
         telling=SimulatedTelling(base_url=PUBLIC_URL, allow_private_networks=True, through=sender),
     )
     return City(machine, chances["steps"], story, Paper(), vendors, sender.receivers), fate, sender
+
+
+@contextlib.contextmanager
+def _quiet_about_the_dead() -> Generator[None]:
+    """A task that died in a crash has nobody to tell; the loop would print each."""
+    loop = asyncio.get_running_loop()
+    former = loop.get_exception_handler()
+
+    def handle(on: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), Crash):
+            on.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+        gc.collect()
+    finally:
+        loop.set_exception_handler(former)
 
 
 class _GaveUp(Exception):

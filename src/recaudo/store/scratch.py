@@ -1,4 +1,4 @@
-"""Databases that are used once and thrown away: one to copy from, and copies of it. For simulations.
+"""Databases that are used for a while and thrown away. For simulations.
 
 They are made on a server that somebody started for this alone, or whose database they were told is empty.
 """
@@ -7,31 +7,44 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from recaudo.store.database import AWAY, unreachable
+from recaudo.store.database import AWAY, Database, unreachable
 from recaudo.store.migrate import migrate
+
+# What a migration wrote.
+_KEPT = ["alembic_version", "feed"]
 
 
 class NotEmptyError(Exception):
     """The database holds something already, so nothing is tried out in it."""
 
 
-async def make_template(url: str, name: str) -> None:
-    """Make an up-to-date database beside that of `url`, to be copied. Raises DatabaseAwayError."""
+async def hurry(url: str) -> None:
+    """Let a server that was started for this alone no longer wait for the disk, nor tidy up in between.
+
+    Whatever it holds is lost in a power cut. Raises DatabaseAwayError.
+    """
+    settings = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
+    await _execute(url, *(f"ALTER SYSTEM SET {name} = off" for name in settings), "SELECT pg_reload_conf()")
+
+
+async def make(url: str, name: str) -> str:
+    """Make an up-to-date database beside that of `url`, and return its URL. Raises DatabaseAwayError."""
     await _execute(url, f'CREATE DATABASE "{name}"')
     await migrate(named(url, name))
-
-
-async def copy(url: str, name: str, *, template: str) -> str:
-    """Make a copy of a database to which nobody is connected, and return its URL. Raises DatabaseAwayError.
-
-    Its commits do not wait for the disk: what is thrown away needs not survive a power cut.
-    """
-    await _execute(
-        url,
-        f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY',
-        f'ALTER DATABASE "{name}" SET synchronous_commit = off',
-    )
     return named(url, name)
+
+
+async def wipe(database: Database) -> None:
+    """Remove every row, so that the next one finds the database as new. Its connections may stay open."""
+    async with database.connection() as connection:
+        tables = await connection.fetch(
+            """
+            SELECT format('%I', relname) AS name FROM pg_class
+            WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND NOT relname = ANY ($1) ORDER BY relname
+            """,
+            _KEPT,
+        )
+        await connection.execute(f"TRUNCATE {', '.join(row['name'] for row in tables)}")
 
 
 async def drop(url: str, name: str) -> None:
