@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import time
 from collections import Counter
@@ -63,7 +62,7 @@ async def run(
     began = time.monotonic()
     story = Story()
     city, fate, sender = build(database, seed, story)
-    with _quiet_about_the_dead(), contextlib.suppress(_GaveUp):
+    with contextlib.suppress(_GaveUp):
         await _live(city, fate, sender, steps_, crash_rate)
         if tamper is not None:
             await tamper(city)
@@ -77,7 +76,7 @@ async def run(
         counts=story.counts,
         digest=story.digest(),
         seconds=time.monotonic() - began,
-        story=story.lines,
+        story=story.about(next((it.about for it in findings if it.about), "")) if findings else [],
     )
 
 
@@ -102,7 +101,7 @@ def build(database: FragileDatabase, seed: int, story: Story) -> tuple[City, Fat
 
 
 @contextlib.contextmanager
-def _quiet_about_the_dead() -> Generator[None]:
+def quiet_about_the_dead() -> Generator[None]:
     """A task that died in a crash has nobody to tell; the loop would print each."""
     loop = asyncio.get_running_loop()
     former = loop.get_exception_handler()
@@ -114,7 +113,6 @@ def _quiet_about_the_dead() -> Generator[None]:
     loop.set_exception_handler(handle)
     try:
         yield
-        gc.collect()
     finally:
         loop.set_exception_handler(former)
 
