@@ -29,8 +29,14 @@ async def hurry(url: str) -> None:
 
 async def make(url: str, name: str) -> str:
     """Make an up-to-date database beside that of `url`, and return its URL. Raises DatabaseAwayError."""
+    made = await make_empty(url, name)
+    await migrate(made)
+    return made
+
+
+async def make_empty(url: str, name: str) -> str:
+    """The same without our tables."""
     await _execute(url, f'CREATE DATABASE "{name}"')
-    await migrate(named(url, name))
     return named(url, name)
 
 
