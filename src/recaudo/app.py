@@ -261,9 +261,7 @@ class Application:
             self._worker = asyncio.create_task(loops.run(core, self._stop, telling(settings, self._registry)))
         _spare_the_collector()
 
-    def compose(
-        self, core: Core, *, monotonic: Callable[[], float] = time.monotonic, documented: bool = True
-    ) -> None:
+    def compose(self, core: Core, *, monotonic: Callable[[], float] = time.monotonic, documented: bool = True) -> None:
         """Put the parts together over a core. The simulation comes in here, with clocks and gateways of its own.
 
         Without `documented` there are no pages about the APIs: they take most of the time.

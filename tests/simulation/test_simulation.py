@@ -180,7 +180,9 @@ async def test_a_gateway_that_denies_what_it_collected_is_found_out(
         await begun(self, attempt, context)
         return Absent()
 
-    async def list_nothing(self: object, configured: Configured, since: datetime, until: datetime) -> AsyncIterator[Fact]:
+    async def list_nothing(
+        self: object, configured: Configured, since: datetime, until: datetime
+    ) -> AsyncIterator[Fact]:
         return
         yield
 

@@ -80,7 +80,9 @@ async def _paper(city: City, connection: Connection, account: Account) -> list[F
     )
     written = {label for label, it in city.paper.invoices.items() if it.account == account.name}
     stored = Counter(str(row["label"]) for row in rows)
-    found = [Finding("the model", label, "its making was answered, and it is not there") for label in written - {*stored}]
+    found = [
+        Finding("the model", label, "its making was answered, and it is not there") for label in written - {*stored}
+    ]
     found += [Finding("the model", label, "nobody made it") for label in {*stored} - written]
     found += [Finding("the model", label, f"it is there {n} times") for label, n in stored.items() if n > 1]
     taken = _taken(city, account)
@@ -108,8 +110,9 @@ async def _gateways(city: City, connection: Connection, account: Account) -> lis
     """Each transaction of a gateway is booked once with what it collected, and nothing else is."""
     rows = await connection.fetch(
         """
-        SELECT o.gateway, o.gateway_tx_id AS tx, o.amount_minor + coalesce(
-                   (SELECT sum(b.amount_minor) FROM receipt b WHERE b.account_id = o.account_id AND b.reverses = o.id), 0
+        SELECT o.gateway_tx_id AS tx, o.amount_minor + coalesce(
+                   (SELECT sum(b.amount_minor) FROM receipt b
+                    WHERE b.account_id = o.account_id AND b.reverses = o.id), 0
                )::bigint AS net
         FROM receipt o WHERE o.account_id = $1 AND o.kind = 'gateway'
         """,
@@ -174,11 +177,17 @@ async def _webhooks(
     raised: dict[UUID, Any] = {row["id"]: row for row in rows}
     accepted, heard = ({_number(name) for name in names} for names in (receiver.accepted, receiver.heard))
     found = [
-        Finding("webhooks", labels.get(raised[it]["subject_id"], ""), f"{raised[it]['type']} was never accepted by {receiver.url}")
+        Finding(
+            "webhooks",
+            labels.get(raised[it]["subject_id"], ""),
+            f"{raised[it]['type']} was never accepted by {receiver.url}",
+        )
         for it in raised
         if it not in accepted
     ]
-    found += [Finding("webhooks", "", f"{receiver.url} was told {it}, which did not happen") for it in heard - {*raised}]
+    found += [
+        Finding("webhooks", "", f"{receiver.url} was told {it}, which did not happen") for it in heard - {*raised}
+    ]
     found += [
         Finding("webhooks", "", f"{receiver.url} was told {name} in {len(bodies)} versions")
         for name, bodies in receiver.heard.items()

@@ -50,9 +50,9 @@ class Total(msgspec.Struct, kw_only=True):
     runs: int = 0
     steps: int = 0
     seconds: float = 0.0
-    counts: Counter[str] = msgspec.field(default_factory=lambda: Counter[str]())
-    faults: Counter[str] = msgspec.field(default_factory=lambda: Counter[str]())
-    failed: list[Run] = msgspec.field(default_factory=lambda: list[Run]())
+    counts: Counter[str] = msgspec.field(default_factory=Counter[str])
+    faults: Counter[str] = msgspec.field(default_factory=Counter[str])
+    failed: list[Run] = msgspec.field(default_factory=list[Run])
 
     def add(self, one: Run) -> None:
         """Count a run in."""
@@ -175,7 +175,7 @@ def _runs(wanted: Wanted, url: str) -> Iterator[Run]:
         for _ in wanted.seeds:
             one = results.get()
             if isinstance(one, str):
-                raise RuntimeError(one)
+                raise RuntimeError(one)  # noqa: TRY004 - what went wrong over there, not its type
             yield one
     finally:
         for worker in workers:

@@ -79,7 +79,9 @@ class SimulatedGateway:
         plan = "approve" if vendor.is_calm else vendor.plan(PLANS)
         label = context.invoice.origin_id or ""
         if plan != "approve":
-            vendor.story.fault(f"gateway: {plan}", label, f"{self.name} will {plan}" if "no answer" not in plan else plan)
+            vendor.story.fault(
+                f"gateway: {plan}", label, f"{self.name} will {plan}" if "no answer" not in plan else plan
+            )
         if plan == "unreachable":
             return NotSent(reason="simulated: nobody is there")
         vendor.begin(attempt.reference)

@@ -15,7 +15,7 @@ import msgspec
 from recaudo.simulation import steps
 from recaudo.simulation.chance import SeededIds, SimulatedClock
 from recaudo.simulation.checking import Finding, check, open_work
-from recaudo.simulation.city import City, Reader, Sent, as_json, found
+from recaudo.simulation.city import City, Reader, Sent, as_json, found, nothing_to_read
 from recaudo.simulation.crashes import Crash, Fate, FragileDatabase
 from recaudo.simulation.gateway import SimulatedGateway
 from recaudo.simulation.machine import PUBLIC_URL, Machine
@@ -171,7 +171,7 @@ async def _tell_again(city: City) -> None:
         headers = as_json(account.bearer, f"replay-{city.number()}")
         body = json.dumps({"only_failed": True}).encode()
         sent = Sent(account, "POST", "/recaudo/v1/events/replay", headers, body, "", "replays what was given up")
-        await city.machine.run([city.errand(sent, Reader(lambda _: None))])
+        await city.machine.run([city.errand(sent, Reader(nothing_to_read))])
 
 
 async def _is_quiet(city: City) -> bool:

@@ -1,10 +1,12 @@
-"""What happened in a run, in lines that are the same whenever the seed is, and how often each kind of trouble struck."""
+"""What happened in a run, in lines that are the same whenever the seed is, and how often each kind of trouble came."""
 
 import hashlib
 from collections import Counter
 from datetime import datetime
 
 import msgspec
+
+from recaudo.simulation.chance import BEGINNING
 
 LINES_SHOWN = 30
 
@@ -30,7 +32,7 @@ class Story:
         self.faults: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.step = 0
-        self.now = datetime.min
+        self.now = BEGINNING
 
     def tell(self, about: str, text: str) -> None:
         """Add a line."""

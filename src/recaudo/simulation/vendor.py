@@ -146,7 +146,9 @@ class Vendor:
             found.append(found[0])
         return found
 
-    def give_back(self, key: str, transaction: Transaction, amount_minor: int, *, now: datetime, after_s: int) -> Refund:
+    def give_back(
+        self, key: str, transaction: Transaction, amount_minor: int, *, now: datetime, after_s: int
+    ) -> Refund:
         """Take a refund and do it after a while; the same key again is the same refund."""
         made = Refund(key, transaction, amount_minor, "processing", now + timedelta(seconds=after_s))
         self.refunds[key] = made
