@@ -7,23 +7,21 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from recaudo.domain.answers import Absent, Answer, Fact
 from recaudo.domain.model import Attempt
 from recaudo.simulation.city import City
-from recaudo.simulation.command import be_quiet, read_seeds
+from recaudo.simulation.command import read_seeds
 from recaudo.simulation.crashes import FragileDatabase
 from recaudo.simulation.gateway import SimulatedGateway
-from recaudo.simulation.running import Run, quiet_about_the_dead, run
+from recaudo.simulation.running import Run, run
 from recaudo.store import scratch
-from recaudo.store.embedded import open_embedded
 from recaudo.usecases.ports import Configured, GatewayContext
 
 STEPS = 40
@@ -33,32 +31,13 @@ Live = Callable[..., Awaitable[Run]]
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database server that need not survive a power cut."""
-    with open_embedded(tmp_path_factory.mktemp("simulation")) as handle:
-        yield handle.url
-
-
-@pytest.fixture(scope="module")
-async def database(server: str) -> AsyncIterator[FragileDatabase]:
-    await scratch.hurry(server)
-    opened = await FragileDatabase.connect(await scratch.make(server, "simulation"), connections_max=4)
-    logs = structlog.get_config()
-    be_quiet()
-    with quiet_about_the_dead():
-        yield opened
-    structlog.configure(**logs)
-    await opened.close()
-
-
 @pytest.fixture
 def live(database: FragileDatabase) -> Live:
     """Live through a seed on a database that is as new."""
 
     async def go(seed: int, steps: int = STEPS, **options: Any) -> Run:
         with database.calm():
-            await scratch.wipe(database)
+            await scratch.wipe(database)  # a test may live through several
         return await run(database, seed, steps, **options)
 
     return go
