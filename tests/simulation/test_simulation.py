@@ -3,6 +3,7 @@
 Thousands of other seeds: `make simulate`.
 """
 
+import io
 import os
 import subprocess
 import sys
@@ -13,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from rich.console import Console
 
 from recaudo.domain.answers import Absent, Answer, Fact
 from recaudo.domain.model import Attempt
 from recaudo.simulation.city import City
-from recaudo.simulation.command import read_seeds
+from recaudo.simulation.command import Wanted, read_seeds, show, simulate
 from recaudo.simulation.crashes import FragileDatabase
 from recaudo.simulation.gateway import SimulatedGateway
 from recaudo.simulation.running import Run, run
+from recaudo.simulation.vendor import Transaction
 from recaudo.store import scratch
 from recaudo.usecases.ports import Configured, GatewayContext
 
@@ -216,6 +220,21 @@ async def test_the_command_leaves_an_empty_database_to_be_looked_at(server: str)
     async with left.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM invoice") > 0
     await left.close()
+
+
+def test_a_seed_that_fails_is_told_with_a_short_story_and_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Transaction, "net_minor", property(lambda _: 1))
+    logs = structlog.get_config()
+    out = Console(record=True, width=200, file=io.StringIO())
+    total = simulate(Wanted(seeds=[5], steps=24), out)
+    show(total, out)
+    structlog.configure(**logs)
+    told = out.export_text()
+    (failed,) = total.failed
+    assert failed.steps < 24, "it was shortened"
+    assert f"recaudo simulate --seed 5 --steps {failed.steps}" in told
+    assert "broken  the gateways' books" in told
+    assert str(failed.story[-1]) in told
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("7", [7]), ("1-3", [1, 2, 3])])
