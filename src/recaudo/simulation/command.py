@@ -193,15 +193,22 @@ def _work(url: str, seeds: Sequence[int], steps: int, results: Any) -> None:  # 
 
 
 def _in_turn(url: str, seeds: Sequence[int], steps: int, *, given: str | None = None) -> Iterator[Run]:
-    """Runs one after the other, on one database that is wiped in between."""
+    """Runs one after the other."""
+    with _living(url, given=given) as live:
+        for seed in seeds:
+            yield live(seed, steps)
+
+
+@contextlib.contextmanager
+def _living(url: str, *, given: str | None = None) -> Generator[Callable[[int, int], Run]]:
+    """What lives through a seed and so many steps, on one database that is wiped in between; or on the `given` one."""
     be_quiet()
     name = f"simulation_{os.getpid()}_{secrets.token_hex(4)}"
     with asyncio.Runner() as runner:
         own = given or runner.run(scratch.make(url, name))
         database = runner.run(FragileDatabase.connect(own, connections_max=4))
         try:
-            for seed in seeds:
-                yield runner.run(_run_on(database, seed, steps, keep=given is not None))
+            yield lambda seed, steps: runner.run(_run_on(database, seed, steps, keep=given is not None))
         finally:
             runner.run(database.close())
             if given is None:
@@ -219,15 +226,16 @@ async def _run_on(database: FragileDatabase, seed: int, steps: int, *, keep: boo
 def _shortened(url: str, failed: Run) -> Run:
     """The shortest run of a failing seed that still fails, as far as halving finds it."""
     low, high, shortest = 0, failed.steps, failed
-    for _ in range(SHORTENINGS_MAX):
-        middle = (low + high) // 2
-        if middle in {low, high}:
-            break
-        one = next(iter(list(_in_turn(url, [failed.seed], middle))))
-        if one.findings:
-            high, shortest = middle, one
-        else:
-            low = middle
+    with _living(url) as live:
+        for _ in range(SHORTENINGS_MAX):
+            middle = (low + high) // 2
+            if middle in {low, high}:
+                break
+            one = live(failed.seed, middle)
+            if one.findings:
+                high, shortest = middle, one
+            else:
+                low = middle
     return shortest
 
 
