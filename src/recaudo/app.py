@@ -15,6 +15,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -252,9 +253,21 @@ class Application:
             settings.database_url, connections_max=settings.connections_max
         )
         await _fit_feed(database)
-        self._core = core = make_core(database, secret_key(settings), settings.vendors)
+        core = make_core(database, secret_key(settings), settings.vendors)
         await check_secrets(core)
         await merchant_gateways.check_secrets(core)
+        self.compose(core)
+        if self._runs_worker:
+            self._worker = asyncio.create_task(loops.run(core, self._stop, telling(settings, self._registry)))
+        _spare_the_collector()
+
+    def compose(self, core: Core, *, monotonic: Callable[[], float] = time.monotonic, documented: bool = True) -> None:
+        """Put the parts together over a core. The simulation comes in here, with clocks and gateways of its own.
+
+        Without `documented` there are no pages about the APIs: they take most of the time.
+        """
+        settings, database = self._settings, core.database
+        self._core, self._database = core, database
         observer = Observer(self._registry)
         authenticator = Authenticator(database)
         limiter = RateLimiter()
@@ -267,18 +280,24 @@ class Application:
 
         def api(dialect: Dialect) -> Api:
             return Api(
-                dialect, authenticator=authenticator, limiter=limiter, observer=observer, base_url=settings.public_url
+                dialect,
+                authenticator=authenticator,
+                limiter=limiter,
+                observer=observer,
+                base_url=settings.public_url,
+                monotonic=monotonic,
             )
 
         self._notices = NoticeReceiver(core, RateLimiter())
         self._onepay, self._treli, self._own, self._registers = api(onepay), api(treli), api(own), api(registers)
         self._is_register = registers.has
-        base_url = settings.public_url
-        self._documents = {
-            **documents("/onepay", onepay_openapi.document(onepay.router, base_url), lang="es"),
-            **documents("/treli", treli_openapi.document(treli.router, registers.router, base_url), lang="es"),
-            **documents("/recaudo", own_openapi.document(own.router, base_url), lang="en"),
-        }
+        if documented:
+            base_url = settings.public_url
+            self._documents = {
+                **documents("/onepay", onepay_openapi.document(onepay.router, base_url), lang="es"),
+                **documents("/treli", treli_openapi.document(treli.router, registers.router, base_url), lang="es"),
+                **documents("/recaudo", own_openapi.document(own.router, base_url), lang="en"),
+            }
         self._site = make_site(
             core,
             observer=observer,
@@ -287,9 +306,6 @@ class Application:
             secret_key=secret_key(settings),
             proxy_hops=settings.proxy_hops,
         )
-        if self._runs_worker:
-            self._worker = asyncio.create_task(loops.run(core, self._stop, telling(settings, self._registry)))
-        _spare_the_collector()
 
     async def _close(self) -> None:
         self._stop.set()

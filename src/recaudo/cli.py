@@ -65,6 +65,7 @@ _PLAIN_ERRORS = {
     "MigrationFailedError",
     "ToolError",
     "SecretLostError",
+    "NotEmptyError",
 }
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -497,6 +498,37 @@ def torture_receiver(
         report.show(found, Console())
     if found.failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    *,
+    seed: Annotated[int, typer.Option(min=0, help="What everything is made from.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="How much happens.")] = 100,
+    seeds: Annotated[str | None, typer.Option(help="Many instead of one: 1-2000.")] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="So many at once.")] = 1,
+    database_url: Annotated[
+        str | None, typer.Option(help="An empty database to use, and to look at afterwards; for one seed.")
+    ] = None,
+) -> None:
+    """Live through a made-up world in which everything fails, on a database of its own, and check every peso.
+
+    The same seed and steps are the same story. Your data is not touched: RECAUDO_DATABASE_URL and RECAUDO_HOME do not
+    matter here. Exit 1 when a rule was broken.
+    """
+    from recaudo.simulation.command import Wanted, read_seeds, show, simulate as run
+
+    if seeds is not None and database_url is not None:
+        _fail("--database-url takes one seed: with --seeds every process has a database of its own.")
+    try:
+        chosen = [seed] if seeds is None else read_seeds(seeds)
+    except ValueError:
+        _fail(f"--seeds is {seeds[:40] if seeds else ''!r}; it must look like 1-2000.")
+    wanted = Wanted(seeds=chosen, steps=steps, processes=processes, database_url=database_url)
+    total = run(wanted, console)
+    show(total, Console())
+    if total.failed:
+        _fail(f"{_count(len(total.failed), 'seed', 'seeds')} of {total.runs} broke a rule.")
 
 
 @app.command()

@@ -5,7 +5,7 @@ idempotency key, length of the query. Then the handler, which knows what the req
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from recaudo.domain.model import Account
@@ -47,17 +47,25 @@ class Api:
     """A dialect as an ASGI application."""
 
     def __init__(
-        self, dialect: Dialect, *, authenticator: Authenticator, limiter: RateLimiter, observer: Observer, base_url: str
+        self,
+        dialect: Dialect,
+        *,
+        authenticator: Authenticator,
+        limiter: RateLimiter,
+        observer: Observer,
+        base_url: str,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dialect = dialect
         self._authenticator = authenticator
         self._limiter = limiter
         self._observer = observer
         self._base_url = base_url
+        self._monotonic = monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
         """Answer one request. `path` is the path below the mount, such as /invoices."""
-        started_s = time.monotonic()
+        started_s = self._monotonic()
         request_id = new_request_id()
         method: str = scope["method"]
         route: Route | None = None
@@ -92,7 +100,7 @@ class Api:
             method=method,
             route=route.path if route else "",
             status=reply.status,
-            seconds=time.monotonic() - started_s,
+            seconds=self._monotonic() - started_s,
             request_id=request_id,
         )
 

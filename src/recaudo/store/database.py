@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 import msgspec
@@ -72,7 +72,7 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def connect(cls, url: str, *, connections_max: int = 12) -> "Database":
+    async def connect(cls, url: str, *, connections_max: int = 12) -> Self:
         """Open the pool. Raises DatabaseAwayError when the server cannot be reached, or the URL is none."""
         try:
             pool = await asyncpg.create_pool(

@@ -96,7 +96,10 @@ async def compare_daily(core: Core, claimed: Claimed) -> None:
     if account is None or it is None:
         return
     now = core.clock.now()
-    since = (it.compared_until or now - FIRST_COMPARED) - OVERLAP
+    # The first one reaches back to when the gateway was set up, however long nobody came to it. A clock that was moved
+    # since only makes that earlier.
+    set_up = min(it.created_at - account.clock_shift, now - FIRST_COMPARED)
+    since = (it.compared_until or set_up) - OVERLAP
     if it.enabled:
         try:
             await _compare_and_note(core, account, it, max(since, now - timedelta(days=DAYS_MAX)), now)

@@ -62,13 +62,16 @@ async def run(core: Core, stop: asyncio.Event, telling: Telling) -> None:
         await asyncio.gather(*(_loop(core, job, stop) for job in JOBS), dispatcher.run(stop))
 
 
-async def drain(core: Core, telling: Telling) -> int:
-    """Perform what is due now until nothing is; returns how many rows were performed."""
+async def drain(core: Core, telling: Telling, *, at_once: int = BATCH_MAX) -> int:
+    """Perform what is due now until nothing is; returns how many rows were performed.
+
+    With one row of a job `at_once` the order is always the same, as the simulation wants it.
+    """
     done = 0
     async with telling.sender() as sender:
         dispatcher = Dispatcher(core, sender, telling.base_url)
         while True:
-            counts = [await _once(core, job) for job in JOBS]
+            counts = [await _once(core, job, at_once) for job in JOBS]
             counts.append(await dispatcher.drain())
             if not any(counts):
                 return done
@@ -108,8 +111,8 @@ async def _room(running: set[asyncio.Task[None]], stop: asyncio.Event, pause_s: 
     return {task for task in running if not task.done()}
 
 
-async def _once(core: Core, job: Job) -> int:
-    claimed = await due.claim_due(core, job.table, limit=BATCH_MAX)
+async def _once(core: Core, job: Job, limit: int) -> int:
+    claimed = await due.claim_due(core, job.table, limit=limit)
     await asyncio.gather(*(_perform(core, job, row) for row in claimed))
     return len(claimed)
 

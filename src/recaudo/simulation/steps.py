@@ -1,0 +1,401 @@
+"""What happens next: the things that clients, payers, gateways and the worker do, and how often each."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from recaudo.simulation import payers
+from recaudo.simulation.city import Account, City, Known, Reader, Sent, as_json, nothing_to_read
+from recaudo.simulation.gateway import SIGNATURE
+from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
+from recaudo.simulation.model import Invoice
+from recaudo.simulation.vendor import Notice
+
+MINOR = 100
+JUMPS_S = ((0, 40), (2, 20), (7, 10), (65, 10), (700, 8), (4000, 6), (30_000, 3), (100_000, 2), (300_000, 1))
+
+Step = Callable[[City], "list[Work]"]
+
+
+def draw(city: City) -> list[Work]:
+    """The next thing that happens, or two or three that happen at once."""
+    works: list[Work] = []
+    for _ in range(city.chance.choices((1, 2, 3), (5, 3, 2))[0]):
+        step = city.chance.choices([step for step, _ in STEPS], [weight for _, weight in STEPS])[0]
+        works += step(city)
+    return works
+
+
+def jump(city: City) -> None:
+    """Let time pass: mostly none, now and then days. Test accounts move their own clocks besides."""
+    seconds = city.chance.choices([s for s, _ in JUMPS_S], [w for _, w in JUMPS_S])[0]
+    if seconds >= 60:
+        city.story.fault("clock jump", "process", f"the clock jumps by {seconds} s")
+    city.machine.clock.jump(timedelta(seconds=seconds))
+
+
+def retry(city: City) -> list[Work]:
+    """Send again what was never answered."""
+    if not city.unanswered:
+        return []
+    waiting = city.chance.choice(city.unanswered)
+    city.unanswered.remove(waiting)
+    return [city.errand(*waiting)]
+
+
+def deliver_notices(city: City) -> list[Work]:
+    """The gateways' notices that set out by now, each a request of its own."""
+    works: list[Work] = []
+    for vendor in city.vendors:
+        works += [_notice(city, vendor.name, notice) for notice in vendor.take_due(city.machine.clock.time)]
+    return works
+
+
+def work(city: City) -> list[Work]:
+    """The worker looks what is due."""
+    return [city.machine.perform_due_work]
+
+
+def _create_onepay(city: City) -> list[Work]:
+    account = city.chance.choice(city.accounts)
+    label, pesos = f"F{city.number()}", city.chance.randrange(50, 400) * 1000
+    body: dict[str, Any] = {
+        "reference": "1060500333",
+        "provider": "biller",
+        "provider_id": label,
+        "amount": pesos,
+        "name": f"Internet {label}",
+        "phone": "+573167591030",
+    }
+    if city.chance.random() < 0.6:
+        body["partial_payment_config"] = {"min_amount": 10_000, "max_payment_methods": city.chance.randint(2, 20)}
+        if city.chance.random() < 0.3:
+            body["partial_payment_config"]["timeout_hours"] = city.chance.choice((1, 20))
+
+    def read(answer: Answer) -> None:
+        made = answer.json
+        city.paper.add(Invoice(label, account.name, pesos * MINOR))
+        city.known.append(Known(label, account, "onepay", made["id"], [_path(made["payment"])], pesos * MINOR))
+
+    return _with_twins(
+        city, _request(city, account, ("POST", "/v1/invoices"), body, label=label, what="creates"), Reader(read)
+    )
+
+
+def _create_request(city: City) -> list[Work]:
+    account = city.chance.choice(city.accounts)
+    label, pesos = f"R{city.number()}", city.chance.randrange(50, 400) * 1000
+    body: dict[str, Any] = {"title": f"Donación {label}", "amount": pesos, "external_id": label}
+    if city.chance.random() < 0.3:
+        soon = city.machine.clock.time + account_shift(city, account) + timedelta(hours=city.chance.choice((1, 30)))
+        body["expiration_date"] = soon.isoformat()
+
+    def read(answer: Answer) -> None:
+        made = answer.json
+        city.paper.add(Invoice(label, account.name, pesos * MINOR, is_request=True))
+        city.known.append(Known(label, account, "request", made["id"], [_path(made)], pesos * MINOR))
+
+    return _with_twins(
+        city, _request(city, account, ("POST", "/v1/payments"), body, label=label, what="asks"), Reader(read)
+    )
+
+
+def _create_treli(city: City) -> list[Work]:
+    account = city.chance.choice(city.accounts)
+    label, parts = f"T{city.number()}", city.chance.choice((1, 1, 2, 3))
+    amounts = [city.chance.randrange(50, 200) * 1000 for _ in range(parts)]
+    body: dict[str, Any] = {
+        "items": [{"name": "Matrícula", "unit_price": f"{sum(amounts)}.00"}],
+        "invoice_number": label,
+        "customer": city.chance.choice(account.customers),
+    }
+    if parts > 1:
+        settings = [{"amount": f"{pesos}.00", "days_until_due": 30 * i} for i, pesos in enumerate(amounts)]
+        body["installments"] = {"number_of_installments": parts, "installments_settings": settings}
+
+    def read(answer: Answer) -> None:
+        made = answer.json
+        city.paper.add(Invoice(label, account.name, sum(amounts) * MINOR))
+        link = made["checkout_url"].removeprefix(PUBLIC_URL)
+        city.known.append(Known(label, account, "treli", made["id"], [link], sum(amounts) * MINOR))
+
+    sent = _request(city, account, ("POST", "/v1/invoices"), body, label=label, what="uploads", dialect="treli")
+    return _with_twins(city, sent, Reader(read))
+
+
+def _change(city: City) -> list[Work]:
+    known = _any(city, "onepay")
+    if known is None:
+        return []
+    pesos = city.chance.choice((known.amount // MINOR, city.chance.randrange(30, 400) * 1000))
+
+    def read(answer: Answer) -> None:
+        made = answer.json
+        city.paper.invoices[known.label].change_amount(made["amount"] * MINOR, made["updated_at"])
+        if made["payment"] is not None and _path(made["payment"]) not in known.links:
+            known.links.append(_path(made["payment"]))
+
+    body = {"amount": pesos}
+    sent = _request(
+        city, known.account, ("PUT", f"/v1/invoices/{known.id}"), body, label=known.label, what=f"changes to {pesos}"
+    )
+    return [city.errand(sent, Reader(read))]
+
+
+def _withdraw(city: City) -> list[Work]:
+    known = _any(city, "onepay")
+    if known is None:
+        return []
+    elsewhere = city.chance.random() < 0.5
+    reason = "PAID_FROM_PROVIDER" if elsewhere else "DELETE_FROM_PROVIDER"
+
+    def read(_: Answer) -> None:
+        it = city.paper.invoices[known.label]
+        it.is_settled_elsewhere, it.is_withdrawn = elsewhere, not elsewhere
+
+    call, what = ("DELETE", f"/v1/invoices/{known.id}"), f"deletes ({reason})"
+    sent = _request(city, known.account, call, {"reason": reason}, label=known.label, what=what)
+    return [city.errand(sent, Reader(read))]
+
+
+def _cancel(city: City) -> list[Work]:
+    """Cancel a payment; what it asks for is still owed."""
+    known = _any(city, "onepay", "request")
+    if known is None:
+        return []
+    payment_id = known.links[-1].rpartition("/")[2]
+    sent = _request(
+        city, known.account, ("DELETE", f"/v1/payments/{payment_id}"), {}, label=known.label, what="cancels the payment"
+    )
+    return [city.errand(sent, Reader(nothing_to_read))]
+
+
+def _pay_by_hand(city: City) -> list[Work]:
+    known = _any(city, "treli")
+    if known is None:
+        return []
+    pesos = city.chance.choice((known.amount // MINOR, known.amount // MINOR // 2, 10_000))
+
+    def read(_: Answer) -> None:
+        city.paper.invoices[known.label].by_hand += pesos * MINOR
+
+    body = {"amount": f"{pesos}.00", "method": "cash"}
+    what = f"registers {pesos} in cash"
+    sent = _request(
+        city,
+        known.account,
+        ("POST", f"/v1/invoices/{known.id}/pay"),
+        body,
+        label=known.label,
+        what=what,
+        dialect="treli",
+    )
+    return [city.errand(sent, Reader(read))]
+
+
+def _void(city: City) -> list[Work]:
+    known = _any(city, "treli")
+    if known is None:
+        return []
+
+    def read(_: Answer) -> None:
+        city.paper.invoices[known.label].is_withdrawn = True
+
+    body = {"reason": "Se facturó dos veces"}
+    sent = _request(
+        city,
+        known.account,
+        ("POST", f"/v1/invoices/{known.id}/void"),
+        body,
+        label=known.label,
+        what="voids",
+        dialect="treli",
+    )
+    return [city.errand(sent, Reader(read))]
+
+
+def _look(city: City) -> list[Work]:
+    """Read an invoice in the dialect of its maker: the newest link is found out, and that it can be read."""
+    known = _any(city, "onepay", "treli")
+    if known is None:
+        return []
+    dialect = "treli" if known.dialect == "treli" else "onepay"
+
+    def read(answer: Answer) -> None:
+        made = answer.json
+        link = made["checkout_url"].removeprefix(PUBLIC_URL) if dialect == "treli" else _path(made["payment"])
+        if link and link not in known.links:
+            known.links.append(link)
+
+    async def go() -> None:
+        key = known.account.basic if dialect == "treli" else known.account.bearer
+        answer = await city.machine.ask("GET", f"/v1/invoices/{known.id}", key)
+        if answer.status != 200:
+            city.wrong(known.label, f"reading it was answered {answer.status}")
+            return
+        read(answer)
+
+    return [go]
+
+
+def _find_receipts(city: City) -> list[Work]:
+    """Read an account's receipts, to know what could be given back."""
+    account = city.chance.choice(city.accounts)
+
+    async def go() -> None:
+        answer = await city.machine.ask("GET", "/recaudo/v1/receipts?limit=20", account.bearer)
+        if answer.status != 200:
+            city.wrong("", f"reading receipts was answered {answer.status}")
+            return
+        for row in answer.json["data"]:
+            if row["kind"] == "gateway":
+                city.refundable.append((account, row["id"], row["amount_minor"]))
+        del city.refundable[:-20]
+
+    return [go]
+
+
+def _refund(city: City) -> list[Work]:
+    if not city.refundable:
+        return []
+    account, receipt_id, amount_minor = city.chance.choice(city.refundable)
+    part = city.chance.choice((None, amount_minor // 200 * 100))
+    body: dict[str, Any] = {"reason": "Cobro duplicado", **({"amount_minor": part} if part else {})}
+    sent = _request(
+        city, account, ("POST", f"/recaudo/v1/receipts/{receipt_id}/refund"), body, label="", what="gives money back"
+    )
+    return [city.errand(sent, Reader(nothing_to_read))]
+
+
+def _pay(city: City) -> list[Work]:
+    if not city.known:
+        return []
+    return [payers.visit(city, city.chance.choice(city.known[-12:]))]
+
+
+def _press_again(city: City) -> list[Work]:
+    return [payers.press_again(city)] if city.forms else []
+
+
+def _come_back(city: City) -> list[Work]:
+    return [payers.come_back(city, city.chance.choice(city.known))] if city.known else []
+
+
+def _repeat(city: City) -> list[Work]:
+    return [city.repeat(city.chance.choice(city.sent[-40:]))] if city.sent else []
+
+
+def _forge(city: City) -> list[Work]:
+    """Somebody sends a notice that no gateway signed."""
+    account = city.chance.choice(city.accounts)
+    name, path = city.chance.choice(sorted(account.notice_paths.items()))
+    paid = city.chance.choice(sorted(city.vendor(name).transactions) or ["nothing"])
+    body = json.dumps({"notice": f"{paid}/forged", "transaction": paid, "state": "succeeded"}).encode()
+
+    async def go() -> None:
+        city.story.fault("notice forged")
+        answer = await city.machine.ask("POST", path, {SIGNATURE: "0" * 64}, body)
+        if answer.status != 401:
+            city.wrong("", f"a forged notice was answered {answer.status}")
+
+    return [go]
+
+
+def _move_clock(city: City) -> list[Work]:
+    """A test account moves its own clock."""
+    account = city.chance.choice(city.accounts)
+    if not account.is_test:
+        return []
+    seconds = city.chance.choice((30, 4000, 90_000))
+
+    async def go() -> None:
+        city.story.fault("account's clock moved")
+        headers = as_json(account.bearer, f"clock-{city.number()}")
+        body = json.dumps({"advance_seconds": seconds}).encode()
+        answer = await city.machine.ask("PUT", "/recaudo/v1/clock", headers, body)
+        if answer.status != 200:
+            city.wrong("", f"moving the clock was answered {answer.status}")
+            return
+        city.shifts[account.name] = city.shifts.get(account.name, 0) + seconds
+
+    return [go]
+
+
+def account_shift(city: City, account: Account) -> timedelta:
+    """How far an account's clock was moved, as far as its owner knows."""
+    return timedelta(seconds=city.shifts.get(account.name, 0))
+
+
+STEPS: tuple[tuple[Step, int], ...] = (
+    (_create_onepay, 8),
+    (_create_request, 4),
+    (_create_treli, 6),
+    (_change, 6),
+    (_withdraw, 3),
+    (_cancel, 2),
+    (_pay_by_hand, 5),
+    (_void, 2),
+    (_look, 3),
+    (_pay, 22),
+    (_press_again, 5),
+    (_come_back, 2),
+    (_find_receipts, 2),
+    (_refund, 3),
+    (_repeat, 5),
+    (_forge, 1),
+    (_move_clock, 2),
+    (retry, 8),
+    (deliver_notices, 12),
+    (work, 20),
+)
+
+
+def _request(
+    city: City,
+    account: Account,
+    call: tuple[str, str],
+    body: dict[str, Any],
+    *,
+    label: str,
+    what: str,
+    dialect: str = "onepay",
+) -> Sent:
+    """A request with a key of its own; `call` is method and path."""
+    key = account.basic if dialect == "treli" else account.bearer
+    headers = as_json(key, f"request-{city.number()}")
+    return Sent(account, *call, headers, json.dumps(body).encode(), label, f"{dialect} {what}")
+
+
+def _with_twins(city: City, sent: Sent, read: Reader) -> list[Work]:
+    """A creation, now and then sent twice at once under one key."""
+    works = [city.errand(sent, read)]
+    if city.chance.random() < 0.15:
+        city.story.fault("request sent twice at once")
+        works.append(city.errand(sent, read))
+    return works
+
+
+def _any(city: City, *dialects: str) -> Known | None:
+    found = [it for it in city.known if it.dialect in dialects]
+    return city.chance.choice(found[-8:]) if found else None
+
+
+def _path(payment: dict[str, Any]) -> str:
+    return str(payment["payment_link"]).removeprefix(PUBLIC_URL)
+
+
+def _notice(city: City, gateway: str, notice: Notice) -> Work:
+    vendor = city.vendor(gateway)
+    account = next(it for it in city.accounts if it.id == notice.account_id)
+    headers = {"Content-Type": "application/json", SIGNATURE: vendor.signature(notice)}
+
+    async def go() -> None:
+        vendor.sending(notice, city.machine.clock.time)
+        answer = await city.machine.ask("POST", account.notice_paths[gateway], headers, notice.body)
+        if answer.status == 200:
+            vendor.taken(notice)
+        else:
+            city.wrong(notice.label, f"a notice was answered {answer.status}")
+
+    return go
