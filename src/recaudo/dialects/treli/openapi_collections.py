@@ -295,7 +295,7 @@ _OPERATIONS: Mapping[str, OperationDocs] = {
         query=(
             *paging(COLLECTION_ID),
             parameter("status", "Estado.", {"type": "string", "enum": list(COLLECTION_STATUSES)}),
-            parameter("customer", "Identificador del cliente.", id_of(ids.CUSTOMER), example=CUSTOMER_ID),
+            parameter("customer", "Identificador del cliente.", example=CUSTOMER_ID),
             parameter(
                 "invoice", "Id de la factura, o de uno de sus cobros.", id_of(ids.COLLECTION), example=INVOICE_ID
             ),
