@@ -14,7 +14,7 @@ CHROMIUM := $(or $(RECAUDO_TEST_CHROMIUM),$(firstword \
 	$(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-gateways storm test lint format bench lock clean check-browser
+.PHONY: help setup setup-dev demo demo-gateways storm fuzz audit test lint format bench lock clean check-browser
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,10 @@ demo-gateways: setup ## the same, with fakes of Wompi and Mercado Pago to pay th
 
 storm: setup-dev ## 10,000 payments with trouble at every step (ARGS="--payments 500 --seed 3")
 	@$(BIN)/python -m tests.gateways.storm $(ARGS)
+
+fuzz: setup-dev ## requests made from the documents and from bytes, for long (ARGS="--examples 500 --seed 3")
+	@$(BIN)/python -m tests.fuzzing.documents $(ARGS)
+	@RECAUDO_FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzzing --deselect tests/fuzzing/test_documents.py --timeout 3600
 
 test: setup-dev check-browser ## run every test (ARGS="..." goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)

@@ -1,7 +1,8 @@
 """What schemathesis does differently with our documents; its own process loads this file (SCHEMATHESIS_HOOKS).
 
-Idempotency keys are made from the request: the example's key, sent with each, would answer nearly all of them 409. A question to the feed may wait half a minute for news: not here. And a refusal of what the schema allows
-must be for its meaning (a date long past, an id that nobody has), never for its form.
+Idempotency keys are made from the request: the example's, sent with each, would answer nearly all of them 409. A
+question to the feed may wait half a minute for news: not here. And a refusal of what the schema allows must be for its
+meaning (a date long past, an id that nobody has), never for its form.
 """
 
 import hashlib
