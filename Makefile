@@ -44,6 +44,10 @@ lint: setup-dev ## check style, types and the layers
 	$(BIN)/ruff format --check
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 	$(BIN)/lint-imports
+	@$(BIN)/python tools/audit.py requirements.lock requirements-dev.lock
+
+audit: setup-dev ## the part of lint that asks for advisories about the locked packages, and insists on an answer
+	@RECAUDO_AUDIT_STRICT=1 $(BIN)/python tools/audit.py requirements.lock requirements-dev.lock
 
 format: setup-dev ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix-only --exit-zero
