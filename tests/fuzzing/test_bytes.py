@@ -8,7 +8,7 @@ others, and many more (RECAUDO_FUZZ_TIMES).
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_from_bytes, urlencode
@@ -73,7 +73,7 @@ class Stage:
     client: Client
     owner: Owner
     routes: Sequence[tuple[str, Route, str]]
-    examples: dict[str, Sequence[dict[str, Any]]]
+    examples: Mapping[str, Sequence[dict[str, Any]]]
     notice_paths: Sequence[str]
 
     def headers(self, mount: str, *more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:

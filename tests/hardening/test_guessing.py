@@ -73,7 +73,7 @@ async def test_documents_cannot_be_guessed_quickly_in_a_portal(world: World, cli
 async def test_who_guesses_links_is_slowed_and_the_others_are_not(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A link holds 74 bits of chance; a miss costs as much of the allowance as a hit."""
+    """A link holds 62 bits of chance; a miss costs as much of the allowance as a hit."""
     monkeypatch.setattr(limits, "VIEWS", Allowance(20, 0.01))
     made = await client.invoice()
     site = make_site(

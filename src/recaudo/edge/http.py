@@ -76,8 +76,10 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
 
     Raises Problem BODY_TOO_LARGE when it is above `bytes_max`, of which no more is kept; SlowBodyError after BODY_S.
     """
-    receive = in_time(receive)
     declared = header(scope, b"content-length")
+    if declared is not None or header(scope, b"transfer-encoding") is not None:
+        # Most reads have no body, and need no clock.
+        receive = in_time(receive)
     if declared is not None and declared.isdigit() and int(declared) > bytes_max:
         if int(declared) <= DISCARDED_BYTES_MAX and header(scope, b"expect") is None:
             await _discard(receive)
