@@ -15,7 +15,7 @@ CHROMIUM := $(or $(RECAUDO_TEST_CHROMIUM),$(firstword \
 	$(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-gateways storm simulate test lint format bench lock clean check-browser
+.PHONY: help setup setup-dev demo demo-gateways storm simulate fuzz audit test lint format bench lock clean check-browser
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,10 @@ storm: setup-dev ## 10,000 payments with trouble at every step (ARGS="--payments
 simulate: setup ## 2,000 made-up worlds in which everything fails (ARGS="--seeds 1-200 --steps 60")
 	@$(BIN)/recaudo simulate --seeds 1-2000 --processes $(CORES) $(ARGS)
 
+fuzz: setup-dev ## requests made from the documents and from bytes, for long (ARGS="--examples 500 --seed 3")
+	@$(BIN)/python -m tests.fuzzing.documents $(ARGS)
+	@RECAUDO_FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzzing --deselect tests/fuzzing/test_documents.py --timeout 3600
+
 test: setup-dev check-browser ## run every test (ARGS="..." goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
@@ -44,6 +48,10 @@ lint: setup-dev ## check style, types and the layers
 	$(BIN)/ruff format --check
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 	$(BIN)/lint-imports
+	@$(BIN)/python tools/audit.py requirements.lock requirements-dev.lock
+
+audit: setup-dev ## the part of lint that asks for advisories about the locked packages, and insists on an answer
+	@RECAUDO_AUDIT_STRICT=1 $(BIN)/python tools/audit.py requirements.lock requirements-dev.lock
 
 format: setup-dev ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix-only --exit-zero

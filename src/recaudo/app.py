@@ -41,7 +41,8 @@ from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.api import BODY_BYTES_MAX, Api, Dialect
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.docs_page import documents
-from recaudo.edge.http import Receive, Reply, Scope, Send, header, read_body, send_reply
+from recaudo.edge.fairness import Turnstile
+from recaudo.edge.http import TOO_SLOW, Receive, Reply, Scope, Send, SlowBodyError, header, read_body, send_reply
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import DeliveryMeter, Observer, configure_logging, new_request_id
 from recaudo.edge.problems import Problem
@@ -197,6 +198,8 @@ class Application:
             reply = Reply(status=401, body=_NEUTRAL_401, headers=_NEUTRAL_CHALLENGES)
         except Problem as problem:
             reply = Reply(status=413, body=_NEUTRAL_413, headers=problem.headers)
+        except SlowBodyError:
+            reply = TOO_SLOW
         await send_reply(send, reply, request_id=new_request_id(), head=scope["method"] == "HEAD")
 
     async def _document(self, scope: Scope, send: Send, reply: Reply) -> None:
@@ -271,6 +274,7 @@ class Application:
         observer = Observer(self._registry)
         authenticator = Authenticator(database)
         limiter = RateLimiter()
+        readers = Turnstile()
         policy = UrlPolicy(
             allow_http=settings.webhooks_allow_http, allow_private=settings.webhooks_allow_private_networks
         )
@@ -286,6 +290,8 @@ class Application:
                 observer=observer,
                 base_url=settings.public_url,
                 monotonic=monotonic,
+                readers=readers,
+                proxy_hops=settings.proxy_hops,
             )
 
         self._notices = NoticeReceiver(core, RateLimiter())

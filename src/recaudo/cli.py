@@ -5,6 +5,7 @@ import contextlib
 import getpass
 import os
 import re
+import resource
 import signal
 import socket
 import sys
@@ -40,6 +41,13 @@ app.add_typer(webhooks, name="webhooks")
 
 # Progress and messages go to standard error: standard output is for results that programs read.
 console = Console(stderr=True)
+
+# Who does not get a request's head across in this time gives their place back; so does a connection that rests.
+HEADERS_MS = 20_000
+HEADERS_BYTES_MAX = 64 * 1024
+# At once, in one server process; more wait in the kernel's line, and then outside.
+CONNECTIONS_MAX = 4096
+FILES_BESIDE = 512
 
 DEMO_KEY = "sk_test_xxx"
 DEMO_SLUG = "demo"
@@ -545,11 +553,13 @@ def _run_server(settings: Settings, url: str, *, host: str, port: int, workers: 
 def _serve(settings: Settings, url: str, *, host: str, port: int, workers: int, runs_worker: bool) -> None:
     from granian import Granian
     from granian.constants import Interfaces, Loops
+    from granian.http import HTTP1Settings
 
     from recaudo.app import hold_signals, serve_environment
 
     os.environ.update(serve_environment(settings, url, runs_worker=runs_worker))
     os.register_at_fork(after_in_child=hold_signals)
+    _allow_connections(CONNECTIONS_MAX)
     server = Granian(
         "recaudo.app:create",
         factory=True,
@@ -559,12 +569,24 @@ def _serve(settings: Settings, url: str, *, host: str, port: int, workers: int, 
         workers=workers,
         loop=Loops.uvloop,
         websockets=False,
+        backpressure=CONNECTIONS_MAX,
+        backlog=CONNECTIONS_MAX,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_MS, max_buffer_size=HEADERS_BYTES_MAX),
         log_enabled=True,
         log_level="warning",  # type: ignore[arg-type]
         respawn_failed_workers=True,
         workers_kill_timeout=35,
     )
     server.serve()
+
+
+def _allow_connections(count: int) -> None:
+    """Each connection is an open file, of which many systems allow a process only 1024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + FILES_BESIDE
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 @contextlib.contextmanager

@@ -12,10 +12,11 @@ from prometheus_client import CollectorRegistry
 from recaudo.edge.http import AsgiApp
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import Observer
+from recaudo.edge.visitors import visitor_address
 from recaudo.store.database import DatabaseAwayError, LockTimeoutError, StaleVersionError
 from recaudo.web import limits
 from recaudo.web.front import SECURITY_HEADERS, STRICT_TRANSPORT
-from recaudo.web.limits import Allowance, visitor_address
+from recaudo.web.limits import Allowance
 from recaudo.web.rendering import STATIC_PREFIX, static_url
 from recaudo.web.site import FORM_BYTES_MAX, make_site
 from tests.web.visiting import Caller, Visitor, new_reference, path_of, request

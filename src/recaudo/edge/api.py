@@ -11,15 +11,32 @@ from typing import Protocol
 from recaudo.domain.model import Account
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.bodies import MalformedJsonError, decode_object
-from recaudo.edge.http import Receive, Reply, Scope, Send, header, query_of, read_body, send_reply
+from recaudo.edge.fairness import Turnstile
+from recaudo.edge.http import (
+    TOO_SLOW,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    SlowBodyError,
+    header,
+    query_of,
+    read_body,
+    send_reply,
+)
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import Observer, new_request_id
 from recaudo.edge.problems import Problem, ProblemKind
 from recaudo.edge.routing import ApiRequest, Route, Router
+from recaudo.edge.visitors import visitor_address
 from recaudo.store.database import DatabaseAwayError, LockTimeoutError
 from recaudo.store.writer import QueueFullError
 
 BODY_BYTES_MAX = 1024 * 1024
+# Keys that nobody has, from one address. No key can be guessed (they hold 190 bits of chance), but each try is a
+# question to the database. Whoever comes from that address with a key that opens something is served all the same.
+WRONG_KEYS = 1000
+WRONG_KEYS_PER_SECOND = 10.0
 KEY_CHARS_MAX = 255
 
 
@@ -55,6 +72,8 @@ class Api:
         observer: Observer,
         base_url: str,
         monotonic: Callable[[], float] = time.monotonic,
+        readers: Turnstile | None = None,
+        proxy_hops: int = 0,
     ) -> None:
         self._dialect = dialect
         self._authenticator = authenticator
@@ -62,6 +81,8 @@ class Api:
         self._observer = observer
         self._base_url = base_url
         self._monotonic = monotonic
+        self._readers = readers or Turnstile()
+        self._proxy_hops = proxy_hops
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, *, path: str) -> None:
         """Answer one request. `path` is the path below the mount, such as /invoices."""
@@ -88,6 +109,8 @@ class Api:
             reply = await self._handle(request)
         except Problem as problem:
             reply = self._dialect.refuse(problem, request_id)
+        except SlowBodyError:
+            reply = TOO_SLOW
         except (DatabaseAwayError, QueueFullError) as error:
             self._observer.warn("unavailable", request_id=request_id, reason=str(error))
             reply = self._dialect.refuse(_unavailable(), request_id)
@@ -106,13 +129,29 @@ class Api:
 
     async def _authenticate(self, scope: Scope, monotonic_s: float) -> Account:
         keys = self._dialect.read_keys(header(scope, b"authorization"))
-        account = await self._authenticator.first_account(keys, monotonic_s=monotonic_s)
+        try:
+            account = await self._authenticator.first_account(keys, monotonic_s=monotonic_s)
+        except Problem as problem:
+            if problem.kind is ProblemKind.UNAUTHENTICATED:
+                self._count_wrong_key(scope, monotonic_s)
+            raise
         wait_s = self._limiter.wait_s(
             account.id, per_second=account.rate_per_second, burst=account.rate_burst, monotonic_s=monotonic_s
         )
         if wait_s:
             raise Problem(ProblemKind.TOO_MANY_REQUESTS, headers=[("Retry-After", str(wait_s))])
         return account
+
+    def _count_wrong_key(self, scope: Scope, monotonic_s: float) -> None:
+        """Raises Problem TOO_MANY_REQUESTS when an address tried too many keys that open nothing."""
+        peer = scope["client"][0] if scope.get("client") else None
+        told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        address = visitor_address(peer, told, proxy_hops=self._proxy_hops)
+        wait_s = self._limiter.wait_s(
+            ("wrong key", address), per_second=WRONG_KEYS_PER_SECOND, burst=WRONG_KEYS, monotonic_s=monotonic_s
+        )
+        if wait_s:
+            raise Problem(ProblemKind.TOO_MANY_REQUESTS, headers=[("Retry-After", str(wait_s))])
 
     def _once_key(self, scope: Scope, route: Route) -> str | None:
         if route.once == "none":
@@ -130,6 +169,18 @@ class Api:
         return first.decode("ascii")
 
     async def _handle(self, request: ApiRequest) -> Reply:
+        is_waiting = request.route.waits and any(name == "wait" for name, _ in request.query)
+        if request.route.method != "GET" or is_waiting:
+            return await self._perform(request)
+        account_id = request.account.id
+        if not await self._readers.enter(account_id):
+            raise Problem(ProblemKind.TOO_MANY_REQUESTS, headers=[("Retry-After", "1")])
+        try:
+            return await self._perform(request)
+        finally:
+            self._readers.leave(account_id)
+
+    async def _perform(self, request: ApiRequest) -> Reply:
         try:
             return await request.route.handler(request)
         except LockTimeoutError as error:

@@ -16,6 +16,8 @@ LIVE_CACHE_S = 5.0
 # Test accounts move their clocks, and other server processes should see it soon.
 TEST_CACHE_S = 0.5
 CACHE_ENTRIES_MAX = 10_000
+# Of keys that nobody has fewer are kept, and apart: somebody who tries many must not push out those that are used.
+UNKNOWN_ENTRIES_MAX = 1000
 KEY_CHARS_MAX = 200
 
 
@@ -24,7 +26,8 @@ class Authenticator:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._cache: OrderedDict[str, tuple[float, ApiKey | None]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
+        self._unknown: OrderedDict[str, float] = OrderedDict()
 
     async def first_account(self, keys: Sequence[str], *, monotonic_s: float) -> Account:
         """The account that the first of these keys opens that anybody was ever given. Raises as `account`."""
@@ -47,6 +50,8 @@ class Authenticator:
         cached = self._cache.get(key)
         if cached is not None and cached[0] > monotonic_s:
             return _opened(cached[1])
+        if self._unknown.get(key, 0.0) > monotonic_s:
+            return _opened(None)
         async with self._database.connection() as connection:
             found = await find_key(connection, key)
         self._remember(key, found, monotonic_s)
@@ -55,11 +60,17 @@ class Authenticator:
     def forget(self, account_id: UUID) -> None:
         """Look an account up again at its next request."""
         for key, (_, found) in list(self._cache.items()):
-            if found is not None and found.account.id == account_id:
+            if found.account.id == account_id:
                 del self._cache[key]
 
     def _remember(self, key: str, found: ApiKey | None, monotonic_s: float) -> None:
-        seconds = TEST_CACHE_S if found is not None and found.account.is_test else LIVE_CACHE_S
+        if found is None:
+            self._unknown[key] = monotonic_s + LIVE_CACHE_S
+            self._unknown.move_to_end(key)
+            if len(self._unknown) > UNKNOWN_ENTRIES_MAX:
+                self._unknown.popitem(last=False)
+            return
+        seconds = TEST_CACHE_S if found.account.is_test else LIVE_CACHE_S
         self._cache[key] = (monotonic_s + seconds, found)
         self._cache.move_to_end(key)
         if len(self._cache) > CACHE_ENTRIES_MAX:

@@ -3,6 +3,7 @@
 Measured on the create request: a framework's own request handling costs as much as all of ours (docs/decisions/0002).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -18,6 +19,8 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 IGNORED_FIELDS_MAX = 20
 DISCARDED_BYTES_MAX = 16 * 1024 * 1024
+# Who does not get a body across in this time gives their place back. A mebibyte in it is a slow modem's rate.
+BODY_S = 15.0
 # More query parameters than this are nobody's list request.
 QUERY_PARAMETERS_MAX = 100
 
@@ -31,9 +34,52 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = "application/json; charset=utf-8"
 
 
+class SlowBodyError(Exception):
+    """A body that did not arrive in time. Answered 408, without a dialect's words: most who send so are no clients."""
+
+
+def in_time(receive: Receive, *, seconds: float = BODY_S) -> Receive:
+    """The same source of a request's body, for as long only. Raises SlowBodyError from then on.
+
+    Whoever waits for the client to go away, once the body was read, may wait for as long as it takes.
+    """
+    until_s: float | None = None
+    is_read = False
+
+    async def next_message() -> Mapping[str, Any]:
+        nonlocal until_s, is_read
+        if is_read:
+            return await receive()
+        loop = asyncio.get_running_loop()
+        until_s = until_s or loop.time() + seconds
+        try:
+            async with asyncio.timeout_at(until_s):
+                message = await receive()
+        except TimeoutError:
+            raise SlowBodyError from None
+        is_read = not message.get("more_body")
+        return message
+
+    return next_message
+
+
+TOO_SLOW = Reply(
+    status=408,
+    body=b"The request did not arrive in time.",
+    headers=[("Connection", "close")],
+    content_type="text/plain; charset=utf-8",
+)
+
+
 async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
-    """The whole body. Raises Problem BODY_TOO_LARGE when it is above `bytes_max`, of which no more is kept."""
+    """The whole body.
+
+    Raises Problem BODY_TOO_LARGE when it is above `bytes_max`, of which no more is kept; SlowBodyError after BODY_S.
+    """
     declared = header(scope, b"content-length")
+    if declared is not None or header(scope, b"transfer-encoding") is not None:
+        # Most reads have no body, and need no clock.
+        receive = in_time(receive)
     if declared is not None and declared.isdigit() and int(declared) > bytes_max:
         if int(declared) <= DISCARDED_BYTES_MAX and header(scope, b"expect") is None:
             await _discard(receive)

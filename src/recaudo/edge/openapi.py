@@ -109,7 +109,10 @@ def build(router: Router, docs: ApiDocs) -> Json:
     paths: dict[str, Json] = {}
     responses: dict[str, Json] = {}
     for route in router.routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, docs, responses)
+        operation = _operation(route, docs, responses)
+        if links := _links(route, router, docs):
+            operation["responses"][str(docs.operations[route.operation_id].status)]["links"] = links
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     for kind in (ProblemKind.ROUTE_NOT_FOUND, ProblemKind.METHOD_NOT_ALLOWED):
         # No operation answers these, but clients meet them.
         _error_response([docs.problems[kind]], docs, responses)
@@ -183,6 +186,35 @@ def _success(route: Route, of: OperationDocs, docs: ApiDocs) -> Json:
     if of.answer is not None:
         response["content"] = _content(of.answer)
     return response
+
+
+def _links(route: Route, router: Router, docs: ApiDocs) -> Json:
+    """Where an id in the answer of a creation can be used: generators of clients and of tests follow these."""
+    answer = docs.operations[route.operation_id].answer
+    if route.method != "POST" or answer is None or not answer.examples:
+        return {}
+    known = _ids_in(next(iter(answer.examples.values())).value, route, router)
+    links: Json = {}
+    for target in router.routes:
+        names = _PLACEHOLDER.findall(target.path)
+        if names and known.keys() >= set(names) and target.path != route.path:
+            links[target.operation_id] = {
+                "operationId": target.operation_id,
+                "parameters": {name: known[name] for name in names},
+            }
+    return links
+
+
+def _ids_in(answer: Json, route: Route, router: Router) -> dict[str, str]:
+    """The path parameters that stand in an answer, with where: what was made, and what else it names."""
+    at = "$response.body#"
+    if isinstance(answer.get("data"), dict):
+        answer, at = answer["data"], f"{at}/data"
+    below = f"{route.path}/{{"
+    own = {it.path.removeprefix(below).partition("}")[0] for it in router.routes if it.path.startswith(below)}
+    known = dict.fromkeys(own, f"{at}/id") if "id" in answer else {}
+    every = {name for target in router.routes for name in _PLACEHOLDER.findall(target.path)}
+    return {**{name: f"{at}/{name}" for name in sorted(every & answer.keys())}, **known}
 
 
 def _failures(route: Route, of: OperationDocs, docs: ApiDocs, responses: dict[str, Json]) -> Json:

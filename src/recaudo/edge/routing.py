@@ -41,6 +41,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body: Need = "none"
     once: Need = "none"
     body_bytes_max: int | None = None  # when it is not the pipeline's own limit
+    waits: bool = False  # for news, when the query says `wait`: it holds no reader's place meanwhile
     docs: dict[str, Any] = {}
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from recaudo.edge.http import AsgiApp, Receive, Scope, Send
+from recaudo.edge.http import AsgiApp, Receive, Scope, Send, in_time
 from recaudo.edge.observe import Observer, new_request_id
 
 
@@ -71,7 +71,7 @@ class Front:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._inner(inner, receive, send_on)
+        await self._inner(inner, in_time(receive), send_on)
         self._observer.request(
             dialect="web",
             method=method,

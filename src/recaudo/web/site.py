@@ -26,9 +26,10 @@ from litestar.response import Redirect
 
 from recaudo.domain.model import Account
 from recaudo.domain.states import AttemptState
-from recaudo.edge.http import AsgiApp
+from recaudo.edge.http import AsgiApp, SlowBodyError
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import Observer
+from recaudo.edge.visitors import visitor_address
 from recaudo.store.accounts import Merchant
 from recaudo.store.database import DatabaseAwayError, LockTimeoutError, StaleVersionError
 from recaudo.store.writer import QueueFullError
@@ -38,7 +39,7 @@ from recaudo.web import limits, payer, paying, portal
 from recaudo.web.front import Front
 from recaudo.web.guard import CrossSiteError, FormGuard, form_token, removed_cookie, token_config
 from recaudo.web.i18n import choose_language
-from recaudo.web.limits import Allowance, visitor_address, wait_s
+from recaudo.web.limits import Allowance, wait_s
 from recaudo.web.payer import Visitor
 from recaudo.web.paying import Answer, GoTo
 from recaudo.web.rendering import STATIC_HEADERS, STATIC_PREFIX, Page, policy, prepare, render, static_files
@@ -355,6 +356,8 @@ def _failed(request: Req, error: Exception) -> Response[str]:
     """Faults of the server: told in full to the log, without detail to the visitor."""
     site: Site = request.app.state.site
     request_id: str = request.state.request_id
+    if isinstance(error, SlowBodyError):
+        return _message(request, "not_understood", status=408, headers={"Connection": "close"})
     if isinstance(error, _PASSING):
         site.observer.warn("unavailable", request_id=request_id, reason=str(error))
         return _message(request, "unavailable", headers={"Retry-After": str(_PASSING_S)})

@@ -477,3 +477,12 @@ async def test_sums_at_once_are_never_more_than_is_owed(stage: Stage) -> None:
     assert all(a.status in {200, 400, 409} for a in answers)
     paid = [(await stage.get("invoices", row["id"]))["total_paid"] for row in invoices]
     assert sorted(paid) == ["100000.00", "20000.00"]
+
+
+@pytest.mark.parametrize("odd", [{}, [], {"a": 1}, "yes"])
+async def test_a_flag_that_is_none_is_named_beside_what_depends_on_it(stage: Stage, odd: Any) -> None:
+    invoice = await stage.invoice()
+    body = {"amount": "1", "create_collection_with_balance": odd, "days_until_due": 3}
+    answer = await stage.client.post(f"/v1/collections/{invoice['collections'][0]}/partial_payment", body)
+    assert answer.status == 400, answer.body
+    assert [error["field"] for error in answer.json["errors"]] == ["create_collection_with_balance"]

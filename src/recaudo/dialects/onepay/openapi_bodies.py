@@ -59,7 +59,7 @@ _PHONE = member(
     TEXT, "Teléfono en formato E.164, válido para su país. Recibe el aviso.", pattern="^\\+[1-9][0-9]{6,14}$"
 )
 _EMAIL = member(TEXT, "Correo electrónico. Recibe el aviso.", format="email", maxLength=EMAIL_CHARS_MAX)
-_URL: Json = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": URL_CHARS_MAX}
+_URL: Json = {"type": "string", "format": "iri", "pattern": "^https?://", "maxLength": URL_CHARS_MAX}
 _METADATA: Json = {
     "type": "object",
     "maxProperties": METADATA_MEMBERS_MAX,

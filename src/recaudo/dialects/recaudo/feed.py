@@ -152,6 +152,7 @@ class Feed:
                 operation_id="listEvents",
                 summary="Read the feed of events, oldest first",
                 tag="events",
+                waits=True,
             ),
             Route(
                 method="POST",

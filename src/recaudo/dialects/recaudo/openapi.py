@@ -111,5 +111,6 @@ def document(router: Router, base_url: str) -> Json:
             events=EVENTS,
             every_headers=("Recaudo-Request-Id",),
             once_headers=("Idempotent-Replayed",),
+            once_errors=("idempotency_key_reused",),
         ),
     )

@@ -140,7 +140,7 @@ SCHEMAS: Mapping[str, Json] = {
             "number": member(TEXT, "Its number.", minLength=1, maxLength=CERTIFICATE_CHARS_MAX),
             "url": nullable(
                 member(
-                    {"type": "string", "format": "uri", "pattern": "^https://", "maxLength": URL_CHARS_MAX},
+                    {"type": "string", "format": "iri", "pattern": "^https://", "maxLength": URL_CHARS_MAX},
                     "Where it can be read: `https://`.",
                 )
             ),

@@ -333,7 +333,7 @@ _NEW_ENDPOINT: Mapping[str, Json] = {
     "name": bounded_text(255, "Yours."),
     "description": nullable(bounded_text(500, "Yours.")),
     "url": member(
-        {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": URL_CHARS_MAX},
+        {"type": "string", "format": "iri", "pattern": "^https?://", "maxLength": URL_CHARS_MAX},
         "Where events are sent: `https://`, no user name. Test accounts may use `http://`. Not into a private network.",
     ),
     "types": member(

@@ -201,7 +201,8 @@ _OF_THE_REST = ("days_until_due", "collection_rule_id")
 
 def read_part(reading: Reading, body: Mapping[str, Any]) -> PartialPayment:
     """A payment in part (10.4). Raises InvalidError."""
-    if body.get("create_collection_with_balance") in {None, False}:
+    # No set: what was sent may be an object or a list, and neither has a hash.
+    if body.get("create_collection_with_balance") in (None, False):
         ignored = [name for name in _OF_THE_REST if name in body]
         body = {name: value for name, value in body.items() if name not in ignored}
         reading.ignored += ignored

@@ -212,7 +212,7 @@ _PRICES: Mapping[str, OperationDocs] = {
         answer=one_page("PricePage", PRICE),
         query=(
             *paging(PRICE_ID),
-            parameter("product_id", "Solo los de este producto.", id_of(ids.PRODUCT), example=PRODUCT_ID),
+            parameter("product_id", "Solo los de este producto.", example=PRODUCT_ID),
             parameter("active", "Si las facturas nuevas los pueden usar.", FLAG),
             parameter("currency", "Moneda.", {"type": "string", "enum": list(DECIMALS)}),
         ),

@@ -295,10 +295,8 @@ _OPERATIONS: Mapping[str, OperationDocs] = {
         query=(
             *paging(COLLECTION_ID),
             parameter("status", "Estado.", {"type": "string", "enum": list(COLLECTION_STATUSES)}),
-            parameter("customer", "Identificador del cliente.", id_of(ids.CUSTOMER), example=CUSTOMER_ID),
-            parameter(
-                "invoice", "Id de la factura, o de uno de sus cobros.", id_of(ids.COLLECTION), example=INVOICE_ID
-            ),
+            parameter("customer", "Identificador del cliente.", example=CUSTOMER_ID),
+            parameter("invoice", "Id de la factura, o de uno de sus cobros.", example=INVOICE_ID),
             parameter("invoice_number", "Número exacto de la factura.", example="FV-1024"),
             parameter("type", "`invoice` o `one_time`.", {"type": "string", "enum": list(TYPES)}),
         ),

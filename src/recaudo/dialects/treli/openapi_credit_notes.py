@@ -131,10 +131,8 @@ _OPERATIONS: Mapping[str, OperationDocs] = {
         answer=one_page("CreditNotePage", NOTE),
         query=(
             *paging(NOTE_ID),
-            parameter(
-                "invoice", "Id de la factura, o de uno de sus cobros.", id_of(ids.COLLECTION), example=INVOICE_ID
-            ),
-            parameter("customer", "Identificador del cliente.", id_of(ids.CUSTOMER), example=CUSTOMER_ID),
+            parameter("invoice", "Id de la factura, o de uno de sus cobros.", example=INVOICE_ID),
+            parameter("customer", "Identificador del cliente.", example=CUSTOMER_ID),
             parameter("status", "Estado.", {"type": "string", "enum": list(STATUSES)}),
         ),
         errors=("bad_query", "query_too_long"),

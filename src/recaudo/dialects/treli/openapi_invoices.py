@@ -403,7 +403,7 @@ _OPERATIONS: Mapping[str, OperationDocs] = {
         query=(
             *paging(INVOICE_ID),
             parameter("status", "Estado.", {"type": "string", "enum": list(INVOICE_STATUSES)}),
-            parameter("customer", "Identificador del cliente.", id_of(ids.CUSTOMER), example=CUSTOMER_ID),
+            parameter("customer", "Identificador del cliente.", example=CUSTOMER_ID),
             parameter("invoice_number", "Número exacto.", example="FV-1024"),
         ),
         errors=("bad_query", "query_too_long"),

@@ -21,7 +21,7 @@ DAY: Json = {"type": "string", "format": "date"}
 LOCAL: Json = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$"}
 MONEY: Json = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}
 PERCENTAGE: Json = {"type": "string", "pattern": r"^\d+(\.\d+)?$"}
-URL: Json = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048}
+URL: Json = {"type": "string", "format": "iri", "pattern": "^https?://", "maxLength": 2048}
 EMAIL: Json = {"type": "string", "format": "email", "maxLength": 254}
 
 CREATED = member(LOCAL, "Cuándo se creó, en la hora local de la cuenta, sin zona.")
