@@ -97,6 +97,7 @@ def _staged(kept: contextlib.ExitStack, stage: Stage, size: int, progress: Progr
     side = Side(size, url, stage.account.key, stage.account.id, http.client.HTTPConnection("127.0.0.1", server.port))
     task = progress.add_task(f"Filling an account with {size:,} invoices")
     asyncio.run(_fill(stage, side))
+    side.connection.close()  # it was idle for longer than the server waits; the next request opens it again
     side.open_ids = _open_ids(side)
     side.cursor = _cursor(side)
     progress.remove_task(task)
@@ -220,6 +221,8 @@ def _measure(sides: list[Side], options: Options, progress: Progress) -> None:
     operations = _operations()
     turns = TURNS_WARMUP + options.scaled(TURNS_EACH)
     task = progress.add_task("Requests", total=turns)
+    for side in sides:
+        side.connection.close()
     for number in range(turns):
         for name, act in operations.items():
             for side in filling.in_turns(sides, number):
