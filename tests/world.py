@@ -23,7 +23,6 @@ from multidict import CIMultiDictProxy
 
 from recaudo.app import close_gateways, make_core
 from recaudo.config import Vendors
-from recaudo.store import tally
 from recaudo.store.accounts import find_account
 from recaudo.store.database import Database
 from recaudo.store.doctor import Finding, examine
@@ -31,7 +30,7 @@ from recaudo.store.due import TABLES
 from recaudo.usecases import merchants
 from recaudo.usecases.core import Core
 from recaudo.worker import loops
-from tests.databases import SECRET
+from tests.databases import SECRET, recount
 
 # Nobody listens there: without fakes no test asks a vendor anything, whatever it sets up.
 NOWHERE = Vendors(wompi_url="http://127.0.0.1:9", mercadopago_url="http://127.0.0.1:9")
@@ -233,12 +232,9 @@ class World:
 
     async def recount(self, account_id: UUID) -> None:
         """Let lists tell the numbers of rows that a test changed behind the door's back."""
-        rows = [tally.counted("t", noun, f"{noun} t", 1) for noun in ("invoice", "collection", "attempt", "customer")]
-        await self.execute("DELETE FROM tally WHERE account_id = $1", account_id)
-        await self.execute(
-            f"{tally.add([f'SELECT * FROM ({r}) r WHERE account_id = $1' for r in rows])}",
-            account_id,
-        )
+        assert self._database is not None
+        async with self._database.connection() as connection:
+            await recount(connection, account_id)
 
     @property
     def session(self) -> aiohttp.ClientSession:

@@ -94,7 +94,7 @@ async def test_two_servers_and_two_workers_serve_one_database_as_one_would(
         await told_everything(first, receiver)
 
         # The same key and body at both servers at once: one invoice, the same bytes.
-        body = {"reference": "1", "provider": "b", "provider_id": "twin", "amount": 50_000, "name": "n",
+        body = {"reference": "1", "provider": "biller", "provider_id": "twin", "amount": 50_000, "name": "Internet",
                 "phone": "+573167591030"}  # fmt: skip
         answers = await asyncio.gather(*(c.post("/v1/invoices", body, once="twin") for c in (client, other) * 3))
         assert {a.status for a in answers} == {201}
@@ -104,8 +104,8 @@ async def test_two_servers_and_two_workers_serve_one_database_as_one_would(
     assert endpoint["id"]
     told = Counter(r.event_id for r in receiver.received)
     events = await first.rows(
-        "SELECT e.id::text, e.subject_id FROM event e JOIN delivery d ON d.account_id = e.account_id AND d.event_id = e.id "
-        "WHERE e.account_id = $1",
+        "SELECT e.id::text, e.subject_id FROM event e "
+        "JOIN delivery d ON d.account_id = e.account_id AND d.event_id = e.id WHERE e.account_id = $1",
         client.account_id,
     )
     assert len(events) == INVOICES * len(TYPES) + 2
