@@ -6,10 +6,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench import create_invoice, webhooks
+from bench import create_invoice, scale, webhooks
 from bench.options import BenchError, Options
 
-BENCHES = {"create_invoice": create_invoice.run, "webhooks": webhooks.run}
+BENCHES = {"create_invoice": create_invoice.run, "webhooks": webhooks.run, "scale": scale.run}
 
 
 def main() -> int:
@@ -37,6 +37,8 @@ def read_arguments(arguments: list[str]) -> tuple[list[str], Options]:
     parser.add_argument("--workers", type=_numbers, default=(1, 2), help="create_invoice: server processes, as 1,2")
     rows = "webhooks: delivered rows in the way of a claim; its other crowds are a part of that"
     parser.add_argument("--rows", type=int, default=1_000_000, help=rows)
+    sizes = "scale: invoices of the accounts that are compared"
+    parser.add_argument("--size", dest="sizes", type=_numbers, default=(10_000, 1_000_000), help=sizes)
     patience = "seconds in all to wait for a quiet machine and to repeat disturbed phases"
     parser.add_argument("--patience", type=float, default=0.0, help=patience)
     parser.add_argument("--home", type=Path, help="folder for the database, on the disk to measure (default: new)")

@@ -41,13 +41,19 @@ class Merchant:
 async def add_merchant(core: Core, slug: str, urls: Iterable[str] = ()) -> Merchant:
     """A merchant whose test account has endpoints that listen to both events."""
     made = await merchants.create(core, "Banco de pruebas", slug)
+    account = await account_of(core, made.test.account_id)
+    return Merchant(account, tuple([await add_endpoint(core, account, url) for url in urls]))
+
+
+async def account_of(core: Core, account_id: UUID) -> Account:
+    """An account that exists."""
     async with core.database.connection() as connection:
-        account = await accounts.find_account(connection, made.test.account_id)
+        account = await accounts.find_account(connection, account_id)
     assert account is not None, "it was created a moment ago"
-    return Merchant(account, tuple([await _add_endpoint(core, account, url) for url in urls]))
+    return account
 
 
-async def _add_endpoint(core: Core, account: Account, url: str) -> UUID:
+async def add_endpoint(core: Core, account: Account, url: str) -> UUID:
     found: list[Endpoint] = []
 
     def respond(made: Endpoint) -> tuple[int, bytes]:

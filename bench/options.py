@@ -12,6 +12,7 @@ class Options:
     connections: tuple[int, ...]
     workers: tuple[int, ...]
     rows: int
+    sizes: tuple[int, ...]
     patience: float
     home: Path | None
     json: Path | None

@@ -79,10 +79,11 @@ class Stage:
         self._administer(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextlib.contextmanager
-    def server(self, url: str, *, workers: int, log_level: str) -> Generator[Server]:
+    def server(self, url: str, *, workers: int, log_level: str, runs_worker: bool = True) -> Generator[Server]:
         """A server on a database, as the command line starts it."""
         port = _free_port()
-        options = ("--port", str(port), "--workers", str(workers))
+        options = ["--port", str(port), "--workers", str(workers)]
+        options += [] if runs_worker else ["--no-worker"]
         with self._program("serve", *options, url=url, log_level=log_level) as process:
             _wait_until_healthy(process, port, self._log_path("serve"))
             if workers > 1:

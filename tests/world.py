@@ -30,7 +30,7 @@ from recaudo.store.due import TABLES
 from recaudo.usecases import merchants
 from recaudo.usecases.core import Core
 from recaudo.worker import loops
-from tests.databases import SECRET
+from tests.databases import SECRET, recount
 
 # Nobody listens there: without fakes no test asks a vendor anything, whatever it sets up.
 NOWHERE = Vendors(wompi_url="http://127.0.0.1:9", mercadopago_url="http://127.0.0.1:9")
@@ -229,6 +229,12 @@ class World:
         assert self._database is not None
         async with self._database.connection() as connection:
             await connection.execute(command, *values)
+
+    async def recount(self, account_id: UUID) -> None:
+        """Let lists tell the numbers of rows that a test changed behind the door's back."""
+        assert self._database is not None
+        async with self._database.connection() as connection:
+            await recount(connection, account_id)
 
     @property
     def session(self) -> aiohttp.ClientSession:

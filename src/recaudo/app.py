@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -61,6 +62,7 @@ from recaudo.usecases.core import Core
 from recaudo.usecases.ports import Gateway
 from recaudo.usecases.resting import Rests
 from recaudo.usecases.turns import Turns
+from recaudo.usecases.upkeep import Kept
 from recaudo.usecases.webhooks import check_secrets
 from recaudo.web.site import make_site
 from recaudo.worker import loops
@@ -119,6 +121,15 @@ def telling(settings: Settings, registry: CollectorRegistry) -> loops.Telling:
         base_url=settings.public_url,
         allow_private_networks=settings.webhooks_allow_private_networks,
         meter=DeliveryMeter(registry),
+    )
+
+
+def kept(settings: Settings) -> Kept:
+    """For how long the worker keeps what may be swept."""
+    days = settings.keep_answers_days
+    return Kept(
+        deliveries=timedelta(days=settings.keep_deliveries_days),
+        answers=None if days is None else timedelta(days=days),
     )
 
 
@@ -261,7 +272,8 @@ class Application:
         await merchant_gateways.check_secrets(core)
         self.compose(core)
         if self._runs_worker:
-            self._worker = asyncio.create_task(loops.run(core, self._stop, telling(settings, self._registry)))
+            work = loops.run(core, self._stop, telling(settings, self._registry), kept(settings))
+            self._worker = asyncio.create_task(work)
         _spare_the_collector()
 
     def compose(self, core: Core, *, monotonic: Callable[[], float] = time.monotonic, documented: bool = True) -> None:
@@ -402,7 +414,7 @@ async def run_worker(
         await check_secrets(core)
         await merchant_gateways.check_secrets(core)
         try:
-            await loops.run(core, stop, telling(settings, registry))
+            await loops.run(core, stop, telling(settings, registry), kept(settings))
         finally:
             await close_gateways(core)
     finally:

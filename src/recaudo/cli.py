@@ -143,14 +143,26 @@ def worker(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    *,
+    distribute: Annotated[
+        bool, typer.Option("--distribute", help="Spread the tables over a Citus cluster, by account; may be repeated.")
+    ] = False,
+) -> None:
     """Bring the database to this program's version."""
+    from recaudo.store.distribute import NoCitusError, distribute as run_distribution
     from recaudo.store.migrate import migrate as run_migrations
 
     settings = read_settings()
     with _opened(settings) as url:
         done = asyncio.run(run_migrations(url, progress=_tell))
-    _tell("The database is up to date." if not done else f"Done: {', '.join(done)}.")
+        _tell("The database is up to date." if not done else f"Done: {', '.join(done)}.")
+        if distribute:
+            try:
+                spread = asyncio.run(run_distribution(url, progress=_tell))
+            except NoCitusError as error:
+                _fail(str(error))
+            _tell(f"Distributed: {', '.join(spread)}." if spread else "Every table was distributed already.")
 
 
 @merchants.command("create")

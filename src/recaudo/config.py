@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int
     webhooks_allow_http: bool
     webhooks_allow_private_networks: bool
+    keep_deliveries_days: int = 90
+    keep_answers_days: int | None = None  # None: for ever
     vendors: Vendors = Vendors()
 
 
@@ -56,6 +58,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         connections_max=_number(env, "RECAUDO_DATABASE_CONNECTIONS", default=12, lowest=2, highest=200),
         webhooks_allow_http=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_HTTP"),
         webhooks_allow_private_networks=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS"),
+        keep_deliveries_days=_number(env, "RECAUDO_KEEP_DELIVERIES_DAYS", default=90, lowest=7, highest=36_500),
+        keep_answers_days=_number(env, "RECAUDO_KEEP_ANSWERS_DAYS", default=0, lowest=0, highest=36_500) or None,
         vendors=Vendors(
             wompi_url=_vendor_url(env, "RECAUDO_WOMPI_URL"), mercadopago_url=_vendor_url(env, "RECAUDO_MERCADOPAGO_URL")
         ),

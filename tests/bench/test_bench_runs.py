@@ -37,3 +37,18 @@ def test_webhooks_measures_every_subject_and_loses_no_delivery(tmp_path: Path) -
     assert all(phase["delivered"] > 0 for phase in figures["phases"])
     assert figures["claiming"][0]["crowd"] == "nothing else"
     assert [(row["endpoints"], row["batch"]) for row in figures["fan_out"]] == [(0, 1), (0, 64), (1, 1), (1, 64)]
+
+
+def test_scale_measures_every_operation_at_every_size_and_leaves_healthy_books(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench", "scale", "--seconds=0.05", "--rounds=1", "--size=1200,2400"]
+    result = subprocess.run(
+        [*command, f"--json={file}"], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    assert figures["sizes"] == [1200, 2400]
+    assert {len(row["ms"]) for row in figures["operations"]} == {2}
+    assert len(figures["operations"]) == 18
+    assert all(times for size in figures["milliseconds"].values() for times in size.values())

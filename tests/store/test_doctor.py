@@ -267,6 +267,11 @@ DAMAGE = {
     ),
     "an invoice of no customer": ("owners", "UPDATE invoice SET customer_id = id WHERE customer_id IS NOT NULL"),
     "an invoice of no account": ("owners", "DELETE FROM api_key; DELETE FROM account"),
+    "an invoice that no list counts": ("tally", "DELETE FROM tally WHERE name = 'invoice:paid'"),
+    "an invoice that a list counts twice": (
+        "tally",
+        "INSERT INTO tally (account_id, name, count) SELECT account_id, 'invoice:paid', 1 FROM invoice",
+    ),
     "sandbox money in a live account": (
         "live-sandbox",
         "DROP INDEX account_one_live; UPDATE account SET is_test = NOT is_test",

@@ -21,7 +21,7 @@ from recaudo.usecases.attempts import ASK_AFTER_S, ASK_DAILY_S, JITTER, StartAtt
 from recaudo.usecases.core import Core
 from recaudo.worker import loops
 from recaudo.worker.backoff import wait_after
-from tests.databases import TELLING, bill, core_on, create, new_account, own_database, plain
+from tests.databases import TELLING, bill, core_on, create, new_account, own_database, plain, recount
 
 PRICE_MINOR = 5_000_000
 
@@ -49,6 +49,8 @@ async def core(own_url: str) -> AsyncIterator[Core]:
                 UPDATE collection SET open_attempts = 0
                 """
             )
+            for (account_id,) in await connection.fetch("SELECT id FROM account"):
+                await recount(connection, account_id)
 
 
 class Story:

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from recaudo.domain.model import Customer
-from recaudo.store import rows
+from recaudo.store import rows, tally
 from recaudo.store.credits import OWED
 from recaudo.store.database import Connection
 from recaudo.store.door import TakenError
@@ -29,17 +29,24 @@ async def lock_customer(connection: Connection, account_id: UUID, customer_id: U
     return None if record is None else rows.customer_of(record)
 
 
+_NEW = "unnest($1::customer[]) n"
+_OLD = f"{_NEW} JOIN customer o ON o.account_id = n.account_id AND o.id = n.id"
+
+
 async def update_customer(connection: Connection, it: Customer) -> None:
     """Overwrite what may change. The caller holds the row's lock. Raises TakenError for another one's document."""
     try:
         await connection.execute(
-            """
+            f"""
+            WITH tallied AS (
+                {tally.add([tally.counted("n", tally.CUSTOMER, _NEW, 1), tally.counted("o", tally.CUSTOMER, _OLD, -1)])}
+            )
             UPDATE customer SET listed = n.listed, user_type = n.user_type, first_name = n.first_name,
                 last_name = n.last_name, email = n.email, phone = n.phone, document_type = n.document_type,
                 document_number = n.document_number, document_bound = n.document_bound, address = n.address,
                 emails = n.emails, updated_at = n.updated_at, deleted_at = n.deleted_at
             FROM unnest($1::customer[]) n WHERE customer.account_id = n.account_id AND customer.id = n.id
-            """,
+            """,  # noqa: S608 - our own names
             [rows.customer_row(it)],
         )
     except asyncpg.UniqueViolationError as error:
@@ -91,6 +98,7 @@ async def list_customers(
         account_id=account_id,
         request=request,
         to_row=rows.customer_of,
+        total=None if filters else await tally.total(connection, account_id, tally.CUSTOMER),
     )
 
 

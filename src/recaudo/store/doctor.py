@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from recaudo.store import tally
 from recaudo.store.database import Connection, Database
 
 
@@ -30,6 +31,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str
     sql: str
 
+
+_COUNTED = [
+    tally.counted("t", noun, f"{noun} t", 1)
+    for noun in (tally.INVOICE, tally.COLLECTION, tally.ATTEMPT, tally.CUSTOMER)
+]
 
 CHECKS = (
     Check(
@@ -344,6 +350,18 @@ CHECKS = (
            OR (i.customer_id IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM customer p WHERE p.account_id = i.account_id AND p.id = i.customer_id))
         """,
+    ),
+    Check(
+        name="tally",
+        meaning="The numbers that lists tell are those of the rows.",
+        sql=f"""
+        SELECT coalesce(s.account_id, n.account_id) AS account_id, coalesce(s.account_id, n.account_id) AS id,
+               coalesce(s.name, n.name) || ' ' || coalesce(s.sum, 0) AS stored, coalesce(n.sum, 0) AS computed
+        FROM (SELECT account_id, name, sum(count) FROM tally GROUP BY 1, 2 HAVING sum(count) <> 0) s
+        FULL JOIN (SELECT account_id, name, count(*) AS sum FROM ({" UNION ALL ".join(_COUNTED)}) c GROUP BY 1, 2) n
+               ON n.account_id = s.account_id AND n.name = s.name
+        WHERE s.sum IS DISTINCT FROM n.sum
+        """,  # noqa: S608 - our own names
     ),
     Check(
         name="live-sandbox",

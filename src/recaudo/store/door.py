@@ -15,7 +15,7 @@ import msgspec
 
 from recaudo.domain.changes import Books, Change
 from recaudo.domain.model import Attempt, Collection, CreditNote, Customer, Event, Invoice, Receipt, Refund, Transfer
-from recaudo.store import rows
+from recaudo.store import rows, tally
 from recaudo.store.catalogue import mark_used
 from recaudo.store.credits import OWED, lock_credits
 from recaudo.store.database import Connection, RawJson, StaleVersionError
@@ -70,9 +70,9 @@ class TakenError(Exception):
     """A unique key was taken by a request that committed in between: look again and decide again."""
 
 
-def _insert(table: str, type_: Any, parameter: int, *, on_conflict: str = "") -> str:  # noqa: ANN401 - a Struct class
+def _insert(table: str, type_: Any, parameter: int, *, tail: str = "") -> str:  # noqa: ANN401 - a Struct class
     columns = ", ".join(_columns(table, type_))
-    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM unnest(${parameter}::{table}[]) {on_conflict}"  # noqa: S608 - our own names
+    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM unnest(${parameter}::{table}[]) {tail}"  # noqa: S608 - our own names
 
 
 _DUE_COLUMNS = ("due_at", "leased_until", "tries", "last_error")
@@ -90,6 +90,18 @@ def _overwrite(table: str, type_: Any) -> str:  # noqa: ANN401 - a Struct class
 
 
 _KEYS = {"account_id", "id", "invoice_id", "created_at"}
+
+# Each is counted by the tally.
+_NEW_CUSTOMERS = "ON CONFLICT (account_id, id) DO NOTHING RETURNING account_id, listed"
+_NEW_COLLECTIONS = "RETURNING account_id, state, received_minor, open_attempts"
+
+
+def _moved(noun: str, parameter: int) -> list[str]:
+    """What leaves its number, as it stands before this statement, and what comes to it."""
+    rows_of = f"unnest(${parameter}::{noun}[])"
+    before = f"{rows_of} n JOIN {noun} o ON o.account_id = n.account_id AND o.id = n.id"
+    return [tally.counted("n", noun, f"{rows_of} n", 1), tally.counted("o", noun, before, -1)]
+
 
 _IDEMPOTENCY = "INSERT INTO idempotency SELECT * FROM unnest(${}::idempotency[])"
 
@@ -132,9 +144,18 @@ def _create_sql() -> str:
     WITH
     remembered AS ({_IDEMPOTENCY.format(1)}),
     -- Customers known by a reference have an id made from it, so the first invoice that names it makes them.
-    customers AS ({_insert("customer", Customer, 2, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")}),
-    invoices AS ({_insert("invoice", Invoice, 3)}),
-    collections AS ({_insert("collection", Collection, 4)}),
+    customers AS ({_insert("customer", Customer, 2, tail=_NEW_CUSTOMERS)}),
+    invoices AS ({_insert("invoice", Invoice, 3, tail="RETURNING account_id, kind, state, received_minor")}),
+    collections AS ({_insert("collection", Collection, 4, tail=_NEW_COLLECTIONS)}),
+    tallied AS ({
+        tally.add(
+            [
+                tally.counted("i", tally.INVOICE, "invoices i", 1),
+                tally.counted("c", tally.COLLECTION, "collections c", 1),
+                tally.counted("p", tally.CUSTOMER, "customers p", 1),
+            ]
+        )
+    }),
     transfers AS ({_insert("transfer", Transfer, 5)}),
     withholdings AS (
         INSERT INTO withholding (account_id, invoice_id, retention_id, kind, amount_minor, currency)
@@ -156,16 +177,26 @@ def _save_sql() -> str:
         WHERE invoice.account_id = n.account_id AND invoice.id = n.id AND invoice.version = n.version - 1
         RETURNING invoice.id
     ),
-    collections AS ({_insert("collection", Collection, 2, on_conflict=_overwrite("collection", Collection))}),
-    attempts AS ({_insert("attempt", Attempt, 3, on_conflict=_overwrite("attempt", Attempt))}),
+    collections AS ({_insert("collection", Collection, 2, tail=_overwrite("collection", Collection))}),
+    attempts AS ({_insert("attempt", Attempt, 3, tail=_overwrite("attempt", Attempt))}),
     receipts AS ({_insert("receipt", Receipt, 4)}),
-    refunds AS ({_insert("refund", Refund, 13, on_conflict=_overwrite("refund", Refund))}),
+    refunds AS ({_insert("refund", Refund, 13, tail=_overwrite("refund", Refund))}),
     transfers AS ({_insert("transfer", Transfer, 5)}),
     {_events(6, 10, 11)},
     notices AS (INSERT INTO notice SELECT * FROM unnest($7::notice[])),
     remembered AS ({_IDEMPOTENCY.format(8)}),
-    customers AS ({_insert("customer", Customer, 9, on_conflict="ON CONFLICT (account_id, id) DO NOTHING")}),
-    notes AS ({_insert("credit_note", CreditNote, 12, on_conflict=_overwrite("credit_note", CreditNote))})
+    customers AS ({_insert("customer", Customer, 9, tail=_NEW_CUSTOMERS)}),
+    tallied AS ({
+        tally.add(
+            [
+                *_moved(tally.INVOICE, 1),
+                *_moved(tally.COLLECTION, 2),
+                *_moved(tally.ATTEMPT, 3),
+                tally.counted("p", tally.CUSTOMER, "customers p", 1),
+            ]
+        )
+    }),
+    notes AS ({_insert("credit_note", CreditNote, 12, tail=_overwrite("credit_note", CreditNote))})
     SELECT count(*) FROM invoices
     """  # noqa: S608 - our own names
 
@@ -333,7 +364,8 @@ async def remember(
 _REMEMBER = f"""
     WITH
     remembered AS ({_IDEMPOTENCY.format(1)}),
-    customers AS ({_insert("customer", Customer, 2)})
+    customers AS ({_insert("customer", Customer, 2, tail="RETURNING account_id, listed")}),
+    tallied AS ({tally.add([tally.counted("p", tally.CUSTOMER, "customers p", 1)])})
     INSERT INTO notice SELECT * FROM unnest($3::notice[])
 """  # noqa: S608 - our own names
 

@@ -28,7 +28,18 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
     total: int
 
 
-async def fetch_page(
+class OneOf(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition whose values an index sorts by: each is read in order, and what is read is merged.
+
+    `expression` is that of the index, `order` the list's order in the names of the columns as they are selected.
+    """
+
+    expression: str
+    values: Sequence[object]
+    order: str
+
+
+async def fetch_page(  # noqa: PLR0913 - the parts of one query, each by its name
     connection: Connection,
     *,
     select: str,
@@ -38,23 +49,48 @@ async def fetch_page(
     account_id: UUID,
     request: PageRequest,
     to_row: Callable[[Record], Row],
+    one_of: OneOf | None = None,
+    total: int | None = None,
 ) -> Page[Row]:
-    """Run a list query. `source` ends in a WHERE on $1 (the account); each condition has `{}` for its values."""
+    """Run a list query. `source` ends in a WHERE on $1 (the account); each condition has `{}` for its values.
+
+    `total` is how many rows fit, where that is known without counting them.
+    """
     where = "".join(f" AND {text.format(f'${i}')}" for i, (text, _) in enumerate(conditions, start=2))
-    values = [list(v) for _, v in conditions]
-    first = len(values) + 2
-    total = await connection.fetchval(f"SELECT count(*) {source}{where}", account_id, *values)
+    values: list[object] = [account_id, *(list(v) for _, v in conditions)]
     offset = (request.page - 1) * request.per_page
+    if total is None:
+        total = await _count(connection, f"{source}{where}", values, one_of)
     if offset >= total:
         return Page([], total)
-    records = await connection.fetch(
-        f"{select} {source}{where} ORDER BY {order} LIMIT ${first} OFFSET ${first + 1}",
-        account_id,
-        *values,
-        request.per_page,
-        offset,
-    )
+    if one_of is None:
+        first = len(values) + 1
+        query = f"{select} {source}{where} ORDER BY {order} LIMIT ${first} OFFSET ${first + 1}"
+        values += [request.per_page, offset]
+    else:
+        query = _merged(f"{select} {source}{where}", order, one_of, values, offset=offset, limit=request.per_page)
+    records = await connection.fetch(query, *values)
     return Page([to_row(r) for r in records], total)
+
+
+async def _count(connection: Connection, source: str, values: Sequence[object], one_of: OneOf | None) -> int:
+    if one_of is not None:
+        source += f" AND {one_of.expression} = ANY (${len(values) + 1}::text[])"
+        values = [*values, list(one_of.values)]
+    found: int = await connection.fetchval(f"SELECT count(*) {source}", *values)
+    return found
+
+
+def _merged(query: str, order: str, one_of: OneOf, values: list[object], *, offset: int, limit: int) -> str:
+    """The query for a page of what fits any of the values; what it needs is added to `values`."""
+    last = len(values) + 1
+    values += [offset + limit, offset, limit]
+    parts: list[str] = []
+    for value in dict.fromkeys(one_of.values):
+        values.append(value)
+        parts.append(f"({query} AND {one_of.expression} = ${len(values)} ORDER BY {order} LIMIT ${last})")
+    merged = " UNION ALL ".join(parts)
+    return f"SELECT * FROM ({merged}) found ORDER BY {one_of.order} OFFSET ${last + 1} LIMIT ${last + 2}"  # noqa: S608
 
 
 class CursorRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ VERSIONS = (
     "0007_allocations",
     "0008_gateways",
     "0009_refund_ways",
+    "0010_scale",
 )
 _LOCK_KEY = 0x5265636175646F
 

@@ -7,11 +7,11 @@ from uuid import UUID
 import msgspec
 
 from recaudo.domain.model import Attempt, Collection, Customer, Invoice, Receipt
-from recaudo.store import rows
+from recaudo.store import rows, tally
 from recaudo.store.cases import receipts_of
 from recaudo.store.customers import find_customers
 from recaudo.store.database import Connection
-from recaudo.store.lists import Page, PageRequest, fetch_page
+from recaudo.store.lists import OneOf, Page, PageRequest, fetch_page
 
 
 class CollectionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,12 +102,13 @@ def _listed(customer: Customer | None) -> Customer | None:
     return customer if customer is not None and customer.listed else None
 
 
+Filters = Mapping[str, Sequence[object]]
+
 _INVOICE_FILTERS = {
     "id": "i.id = ANY ({}::uuid[])",
     "reference": "lower(i.reference) = ANY (lower({0}::text[]::text)::text[]) AND i.reference = ANY ({0}::text[])",
     "provider": "i.origin = ANY ({}::text[])",
     "provider_id": "i.origin_id = ANY ({}::text[])",
-    "status": "(CASE WHEN i.state = 'open' AND i.received_minor > 0 THEN 'part' ELSE i.state END) = ANY ({}::text[])",
 }
 
 
@@ -115,40 +116,46 @@ async def list_invoices(
     connection: Connection, account_id: UUID, request: PageRequest, filters: Mapping[str, Sequence[object]]
 ) -> Page[Invoice]:
     """One page of invoices. `status` takes core states, with `part` for open ones that received something."""
-    conditions = [(_INVOICE_FILTERS[name], values) for name, values in filters.items()]
-    if "status" not in filters:
+    statuses = filters.get("status")
+    conditions = _conditions(_INVOICE_FILTERS, filters)
+    if statuses is None:
         conditions.append(("i.state <> ALL ({}::text[])", ["void"]))
+    shown = [s for s in tally.INVOICE_STATUSES if s != "void"] if statuses is None else statuses
+    order = {"created_at": "id", "-created_at": "id DESC"}[request.sort]
     return await fetch_page(
         connection,
         select="SELECT i.*",
         source="FROM invoice i WHERE i.account_id = $1 AND i.kind = 'invoice'",
         conditions=conditions,
         # Ids sort by the account's clock, so this is the order of creation and the primary key serves it.
-        order={"created_at": "i.id", "-created_at": "i.id DESC"}[request.sort],
+        order=f"i.{order}",
         account_id=account_id,
         request=request,
         to_row=rows.invoice_of,
+        one_of=_one_of(tally.invoice_status("i"), statuses, order),
+        total=await _total(connection, account_id, tally.INVOICE, filters, shown),
     )
 
 
-COLLECTION_STATUS = """
-    CASE
-        WHEN c.state = 'paid' AND c.received_minor = 0 THEN 'refunded'
-        WHEN c.state = 'paid' THEN 'paid'
-        WHEN c.state IN ('cancelled', 'void', 'uncollectible') THEN 'cancelled'
-        WHEN c.state = 'expired' AND c.received_minor > 0 THEN 'part_expired'
-        WHEN c.state = 'expired' THEN 'expired'
-        WHEN c.open_attempts > 0 THEN 'in_progress'
-        WHEN c.received_minor > 0 THEN 'part'
-        ELSE 'pending'
-    END
-"""
+def _conditions(known: Mapping[str, str], filters: Filters) -> list[tuple[str, Sequence[object]]]:
+    return [(known[name], values) for name, values in filters.items() if name != "status"]
+
+
+def _one_of(expression: str, statuses: Sequence[object] | None, order: str) -> OneOf | None:
+    return None if not statuses else OneOf(expression=expression, values=statuses, order=order)
+
+
+async def _total(
+    connection: Connection, account_id: UUID, noun: str, filters: Filters, statuses: Sequence[object] | None
+) -> int | None:
+    """How many rows a list has; None when that must be counted."""
+    return await tally.total(connection, account_id, noun, statuses) if set(filters) <= {"status"} else None
+
 
 _COLLECTION_FILTERS = {
     "id": "c.id = ANY ({}::uuid[])",
     "reference": _INVOICE_FILTERS["reference"],
     "external_id": "i.origin_id = ANY ({}::text[])",
-    "status": f"({COLLECTION_STATUS}) = ANY ({{}}::text[])",
 }
 
 
@@ -156,23 +163,26 @@ async def list_collections(
     connection: Connection, account_id: UUID, request: PageRequest, filters: Mapping[str, Sequence[object]]
 ) -> Page[CollectionView]:
     """One page of collections, of invoices and alone, superseded ones included."""
+    statuses = filters.get("status")
+    order = {"created_at": "id", "-created_at": "id DESC"}[request.sort]
     page = await fetch_page(
         connection,
         select=f"SELECT {_BOTH}",
         source="FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
         "WHERE c.account_id = $1",
-        conditions=[(_COLLECTION_FILTERS[name], values) for name, values in filters.items()],
-        order={"created_at": "c.id", "-created_at": "c.id DESC"}[request.sort],
+        conditions=_conditions(_COLLECTION_FILTERS, filters),
+        order=f"c.{order}",
         account_id=account_id,
         request=request,
         to_row=_pair,
+        one_of=_one_of(tally.collection_status("c"), statuses, f"c_{order}"),
+        total=await _total(connection, account_id, tally.COLLECTION, filters, statuses),
     )
     return Page(await _complete(connection, account_id, page.items), page.total)
 
 
 _ATTEMPT_FILTERS = {
     "id": "t.id = ANY ({}::uuid[])",
-    "status": "t.state = ANY ({}::text[])",
     "external_id": "i.origin_id = ANY ({}::text[])",
     "collection_id": "t.collection_id = ANY ({}::uuid[])",
 }
@@ -189,18 +199,21 @@ async def list_attempts(
     connection: Connection, account_id: UUID, request: PageRequest, filters: Mapping[str, Sequence[object]]
 ) -> Page[AttemptView]:
     """One page of attempts."""
+    statuses = filters.get("status")
     page = await fetch_page(
         connection,
         select=f"SELECT {_ATTEMPT_COLUMNS}, {_INVOICE_COLUMNS}",
         source="FROM attempt t JOIN invoice i ON i.account_id = t.account_id AND i.id = t.invoice_id "
         "WHERE t.account_id = $1",
-        conditions=[(_ATTEMPT_FILTERS[name], values) for name, values in filters.items()],
+        conditions=_conditions(_ATTEMPT_FILTERS, filters),
         order=_ATTEMPT_ORDER[request.sort],
         account_id=account_id,
         request=request,
         to_row=lambda r: AttemptView(
             attempt=_strip("t_", r, rows.attempt_of), invoice=_strip("i_", r, rows.invoice_of)
         ),
+        one_of=_one_of("t.state", statuses, _ATTEMPT_ORDER[request.sort].replace("t.", "t_")),
+        total=await _total(connection, account_id, tally.ATTEMPT, filters, statuses),
     )
     wanted = {v.invoice.customer_id for v in page.items if v.invoice.customer_id is not None}
     customers = await find_customers(connection, account_id, list(wanted)) if wanted else {}

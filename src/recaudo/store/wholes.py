@@ -8,7 +8,7 @@ import msgspec
 
 from recaudo.domain.model import Collection, Customer, Invoice, by_due_day
 from recaudo.domain.states import CollectionState
-from recaudo.store import rows
+from recaudo.store import rows, tally
 from recaudo.store.customers import find_customers
 from recaudo.store.database import Connection
 from recaudo.store.lists import CursorPage, CursorRequest, UnknownCursorError
@@ -128,16 +128,32 @@ async def _collections_of(
 
 
 # Each condition has `{}` for its values; `{today}` for the account's present day.
-_OVERDUE = """EXISTS (
-    SELECT 1 FROM collection o WHERE o.account_id = i.account_id AND o.invoice_id = i.id
-      AND o.state = 'pending' AND o.due_on < {today})"""
-
 INVOICE_FILTERS = {
     "customer": "i.customer_id = ANY ({}::uuid[])",
     "invoice_number": "i.origin_id = ANY ({}::text[])",
-    "status": f"""(CASE i.state WHEN 'void' THEN 'voided' WHEN 'uncollectible' THEN 'uncollectible'
-        WHEN 'paid' THEN 'paid' ELSE CASE WHEN {_OVERDUE} THEN 'overdue' ELSE 'pending' END END)
-        = ANY ({{}}::text[])""",
+}
+
+# Not an EXISTS: the planner would look at every collection of the account to save a look at each of the page's.
+_OVERDUE = """coalesce((
+    SELECT min(o.due_on) FROM collection o
+    WHERE o.account_id = i.account_id AND o.invoice_id = i.id AND o.state = 'pending') < {today}, false)"""
+
+# Each status as what the index by status calls it, and what else tells it apart.
+Parts = Mapping[str, tuple[Sequence[str], str]]
+_INVOICE_STATUSES: Parts = {
+    "pending": (("open", "part"), f"NOT {_OVERDUE}"),
+    "overdue": (("open", "part"), _OVERDUE),
+    "paid": (("paid",), "true"),
+    "voided": (("void",), "true"),
+    "uncollectible": (("uncollectible",), "true"),
+}
+_ASKING = ("pending", "in_progress", "part")
+_COLLECTION_STATUSES: Parts = {
+    "pending": (_ASKING, "NOT coalesce(c.due_on < {today}, false)"),
+    "overdue": (_ASKING, "c.due_on < {today}"),
+    "paid": (("paid", "refunded"), "true"),
+    "voided": (("cancelled", "expired", "part_expired"), "c.state <> 'uncollectible'"),
+    "uncollectible": (("cancelled",), "c.state = 'uncollectible'"),
 }
 
 COLLECTION_FILTERS = {
@@ -147,9 +163,6 @@ COLLECTION_FILTERS = {
         SELECT k.invoice_id FROM collection k WHERE k.account_id = i.account_id AND k.id = ANY ({}::uuid[])))""",
     "invoice_number": "i.origin_id = ANY ({}::text[])",
     "type": "(CASE i.kind WHEN 'invoice' THEN 'invoice' ELSE 'one_time' END) = ANY ({}::text[])",
-    "status": """(CASE c.state WHEN 'void' THEN 'voided' WHEN 'cancelled' THEN 'voided' WHEN 'expired' THEN 'voided'
-        WHEN 'uncollectible' THEN 'uncollectible' WHEN 'paid' THEN 'paid'
-        ELSE CASE WHEN c.due_on < {today} THEN 'overdue' ELSE 'pending' END END) = ANY ({}::text[])""",
 }
 
 Filters = Mapping[str, Sequence[object]]
@@ -163,8 +176,7 @@ async def page_of_invoices(
     ids = await _ids(
         connection,
         "SELECT i.id FROM invoice i WHERE i.account_id = $1 AND i.kind = 'invoice'",
-        "i",
-        INVOICE_FILTERS,
+        _List("i", INVOICE_FILTERS, tally.invoice_status("i"), _INVOICE_STATUSES),
         account_id=account_id,
         wanted=wanted,
         filters=filters,
@@ -184,8 +196,7 @@ async def page_of_collections(
         connection,
         "SELECT c.id FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
         "WHERE c.account_id = $1",
-        "c",
-        COLLECTION_FILTERS,
+        _List("c", COLLECTION_FILTERS, tally.collection_status("c"), _COLLECTION_STATUSES),
         account_id=account_id,
         wanted=wanted,
         filters=filters,
@@ -209,11 +220,19 @@ async def _check_cursor(
         raise UnknownCursorError(str(wanted.after))
 
 
+class _List(msgspec.Struct, frozen=True):
+    """What a list's rows are called, its filters, the expression of its index by status, and its statuses."""
+
+    alias: str
+    filters: Mapping[str, str]
+    status: str
+    statuses: Parts
+
+
 async def _ids(
     connection: Connection,
     select: str,
-    alias: str,
-    known: Mapping[str, str],
+    of: _List,
     *,
     account_id: UUID,
     wanted: CursorRequest,
@@ -227,18 +246,31 @@ async def _ids(
         values.append(value)
         return f"${len(values)}"
 
-    where = ""
-    for name, allowed in filters.items():
-        condition = known[name]
-        if "{today}" in condition:
-            condition = condition.replace("{today}", f"{place(today)}::date")
-        where += f" AND {condition.replace('{}', place(list(allowed)))}"
+    def condition(text: str) -> str:
+        return text.replace("{today}", f"{place(today)}::date") if "{today}" in text else text
+
+    where = "".join(
+        f" AND {condition(of.filters[name]).replace('{}', place(list(allowed)))}"
+        for name, allowed in filters.items()
+        if name != "status"
+    )
     if wanted.after is not None:
-        where += f" AND {alias}.id < {place(wanted.after)}"
+        where += f" AND {of.alias}.id < {place(wanted.after)}"
     if wanted.created_after is not None:
-        where += f" AND {alias}.created_at >= {place(wanted.created_after)}"
+        where += f" AND {of.alias}.created_at >= {place(wanted.created_after)}"
     if wanted.created_before is not None:
-        where += f" AND {alias}.created_at < {place(wanted.created_before)}"
-    limit = place(wanted.limit + 1)
-    records = await connection.fetch(f"{select}{where} ORDER BY {alias}.id DESC LIMIT {limit}", *values)
+        where += f" AND {of.alias}.created_at < {place(wanted.created_before)}"
+    page = f"ORDER BY {of.alias}.id DESC LIMIT {place(wanted.limit + 1)}"
+    query = f"{select}{where} {page}"
+    if "status" in filters:
+        # The index has the rows of each status in order: what is read is merged, however few there are of one.
+        parts = [
+            f"({select}{where} AND {of.status} = '{value}' AND {condition(also)} {page})"
+            for status in dict.fromkeys(filters["status"])
+            for called, also in [of.statuses[str(status)]]
+            for value in called
+        ]
+        merged = " UNION ALL ".join(parts)
+        query = f"SELECT id FROM ({merged}) found ORDER BY id DESC LIMIT {place(wanted.limit + 1)}"  # noqa: S608
+    records = await connection.fetch(query, *values)
     return [r["id"] for r in records]

@@ -15,6 +15,8 @@ from recaudo.store.database import DatabaseAwayError
 from recaudo.store.due import Claimed
 from recaudo.usecases import documents, due, notices, reconciling, refunds, replays
 from recaudo.usecases.core import Core, NotYetError
+from recaudo.usecases.upkeep import Kept
+from recaudo.worker import upkeep
 from recaudo.worker.backoff import wait_after
 from recaudo.worker.deliveries import CLAIMED_MAX, RESERVED, Dispatcher
 from recaudo.worker.sender import Sender
@@ -55,11 +57,13 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
         return Sender(allow_private_networks=self.allow_private_networks, connections_max=CLAIMED_MAX + RESERVED)
 
 
-async def run(core: Core, stop: asyncio.Event, telling: Telling) -> None:
+async def run(core: Core, stop: asyncio.Event, telling: Telling, kept: Kept | None = None) -> None:
     """Run every loop until `stop` is set; what is being performed then is finished first."""
     async with telling.sender() as sender:
         dispatcher = Dispatcher(core, sender, telling.base_url, meter=telling.meter)
-        await asyncio.gather(*(_loop(core, job, stop) for job in JOBS), dispatcher.run(stop))
+        await asyncio.gather(
+            *(_loop(core, job, stop) for job in JOBS), dispatcher.run(stop), upkeep.run(core, stop, kept or Kept())
+        )
 
 
 async def drain(core: Core, telling: Telling, *, at_once: int = BATCH_MAX) -> int:

@@ -198,6 +198,7 @@ async def test_at_most_a_hundred_tries_of_one_payment_are_shown(client: Client, 
         """,
         client.account_id,
     )
+    await world.recount(client.account_id)
     shown = (await client.get(f"/v1/payments/{made['payment_id']}/intents")).json
     assert len(shown) == 100
     ids = [one["id"] for one in shown]
@@ -225,5 +226,6 @@ async def test_every_state_of_a_try_has_its_word(world: World, state: str, word:
     merchant = await world.merchant()
     intent = await paid(merchant, await merchant.invoice(), outcome="decline")
     await world.execute("UPDATE attempt SET state = $2 WHERE id = $1", intent["id"], state)
+    await world.recount(merchant.account_id)
     assert (await get(merchant, intent["id"]))["status"] == word
     assert (await merchant.get(f"/v1/payment-intents?filter[status]={word}")).json["total"] == 1

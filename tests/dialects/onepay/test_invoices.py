@@ -756,6 +756,7 @@ async def test_an_uncollectible_invoice_does_not_change_and_can_be_withdrawn(wor
         made = await merchant.invoice()
         await world.execute("UPDATE invoice SET state = 'uncollectible' WHERE id = $1", made["id"])
         await world.execute("UPDATE collection SET state = 'uncollectible' WHERE id = $1", made["payment_id"])
+        await world.recount(merchant.account_id)
         now = await get(merchant, made)
         assert (now["status"], now["payment"]["status"]) == ("UNCOLLECTIBLE", "cancelled")
         assert (await merchant.get("/v1/invoices?filter[status]=uncollectible")).json["total"] == 1

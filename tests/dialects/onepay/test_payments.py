@@ -651,6 +651,7 @@ async def test_a_payment_whose_money_went_back_is_refunded(world: World) -> None
     part = await get(merchant, made["id"])
     assert (part["status"], part["refunded_amount"]) == ("approved", 30_000)
     await world.execute("UPDATE collection SET received_minor = 0, refunded_minor = 5000000 WHERE id = $1", made["id"])
+    await world.recount(merchant.account_id)
     back = await get(merchant, made["id"])
     assert (back["status"], back["refunded_amount"], back["paid_at"]) == ("refunded", 50_000, part["paid_at"])
     assert (await merchant.get("/v1/payments?filter[status]=refunded")).json["total"] == 1
