@@ -97,21 +97,21 @@ COLUMNS: Sequence[Column] = (
         "",
     ),
     Column("currency", "currency", ("moneda",), "The account's currency, if you want it checked.", ""),
-    Column("metadata", "metadata", (), "JSONL only: an object of your own data. In tables: columns `metadata.zone`.", ""),
+    Column(
+        "metadata", "metadata", (), "JSONL: an object of your own data. Tables have `metadata.zone` and the like.", ""
+    ),
 )
 
 # What our own report of refused rows adds; they are passed by when the mended rows come back.
 REPORT_COLUMNS = ("line", "errors")
 
-_BY_NAME: Mapping[str, Column] = {
-    name: column for column in COLUMNS for name in (column.name, *column.aliases)
-}
+_BY_NAME: Mapping[str, Column] = {name: column for column in COLUMNS for name in (column.name, *column.aliases)}
 
 
 class Used(NamedTuple):
     """A file's column that is used: where it stands, what it is, what it is called in the file."""
 
-    index: int
+    position: int
     column: Column | None  # None: a member of metadata
     title: str
     member: str = ""
@@ -152,7 +152,8 @@ def require(matched: Matched, titles: Sequence[str]) -> None:
     if not missing:
         return
     shown = ", ".join(title.strip()[:30] or "(empty)" for title in titles[:20])
-    meant = [f"{close[0]!r}" for title in matched.ignored if (close := get_close_matches(normalised(title), _BY_NAME, 1))]
+    close = [get_close_matches(normalised(title), _BY_NAME, 1) for title in matched.ignored]
+    meant = [repr(names[0]) for names in close if names]
     hint = f" Did you mean {', '.join(meant)}?" if meant else ""
     raise FileError(f"The first row must name the columns; {', '.join(missing)} is missing. It has: {shown}.{hint}")
 

@@ -87,8 +87,8 @@ class CsvRows:
             if self._bytes > ROW_BYTES_MAX:
                 began = self._line - len(self._raw)
                 raise FileError(
-                    f"The row that begins in line {began} is longer than {ROW_BYTES_MAX // 1024} KiB: a quote may not be "
-                    "closed. Nothing from there on was read."
+                    f"The row that begins in line {began} is longer than {ROW_BYTES_MAX // 1024} KiB: a quote may not "
+                    "be closed. Nothing from there on was read."
                 )
             # Shown in the report if it turns out to be no row.
             self._raw.append("")
@@ -108,8 +108,8 @@ class CsvRows:
 
 def _split(line: str, mark: str) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=mark), [])
-    except csv.Error:
+        return next(csv.reader([line], delimiter=mark))
+    except (csv.Error, StopIteration):
         return []
 
 

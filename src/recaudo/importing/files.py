@@ -43,7 +43,7 @@ class Batch(NamedTuple):
     place: Place
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many rows these are."""
         return len(self.good) + len(self.bad)
 

@@ -29,7 +29,9 @@ class JsonlRows:
         while raw := self._file.readline(ROW_BYTES_MAX + 1):
             offset, line = offset + len(raw), line + 1
             if len(raw) > ROW_BYTES_MAX:
-                raise FileError(f"Line {line} is longer than {ROW_BYTES_MAX // 1024} KiB. Nothing from there on was read.")
+                raise FileError(
+                    f"Line {line} is longer than {ROW_BYTES_MAX // 1024} KiB. Nothing from there on was read."
+                )
             self.place = Place(offset, line)
             if not raw.isspace():
                 yield _row(line, raw)

@@ -128,7 +128,7 @@ def settle(batch: Batch, outcomes: Sequence[Outcome]) -> Progress:
             case _:
                 refused.append(Bad(good.row, [_why(outcome)]))
     refused.sort(key=lambda bad: bad.row.line)
-    return Progress(Tally(batch.count, created, there, len(refused)), refused, batch.place)
+    return Progress(Tally(batch.size, created, there, len(refused)), refused, batch.place)
 
 
 def _why(outcome: Differs | Unwritable) -> Problem:

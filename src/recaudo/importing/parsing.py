@@ -12,6 +12,7 @@ from recaudo.importing import values
 from recaudo.importing.columns import COLUMNS, Matched, match
 from recaudo.importing.errors import BadValueError, FileError, Problem
 from recaudo.importing.options import ReadOptions
+from recaudo.usecases.importing import COMPARED
 from recaudo.usecases.invoices import OpenInvoice
 
 # An imported invoice is one as OnePay's POST /invoices makes it: whoever loads the same one in both ways has it once.
@@ -22,7 +23,7 @@ FORMS_REMEMBERED_MAX = 200
 IGNORED_MAX = 100
 
 _WRITER = msgspec.json.Encoder(order="deterministic")
-_CONTENT = ("origin", "reference", "amount_minor", "name", "description", "phone", "email", "due_on", "document_url", "metadata")
+_CONTENT = ("origin", *COMPARED)
 _CONTACT = {
     "either": "A phone or an e-mail is needed.",
     "both": "A phone and an e-mail are needed.",
@@ -46,9 +47,8 @@ class Parser:
         except FileError as error:
             return [Problem("", str(error))]
         if len(cells) > len(titles):
-            return [
-                Problem("", f"Has {len(cells)} cells, and the header {len(titles)}: is a value with the separator in quotes?")
-            ]
+            counts = f"Has {len(cells)} cells, and the header {len(titles)}"
+            return [Problem("", f"{counts}: a value that holds the separator must be in quotes.")]
         found: dict[str, Any] = {}
         problems: list[Problem] = []
         self._read_cells(form, cells, found, problems)
@@ -67,9 +67,7 @@ class Parser:
                 self.ignored[title] = None
         return form
 
-    def _read_cells(
-        self, form: Matched, cells: Sequence[Any], found: dict[str, Any], problems: list[Problem]
-    ) -> None:
+    def _read_cells(self, form: Matched, cells: Sequence[Any], found: dict[str, Any], problems: list[Problem]) -> None:
         readers = self._readers
         count = len(cells)
         for index, column, title, member in form.used:
@@ -108,7 +106,7 @@ class Parser:
         """An id made from the content, so that the same row again is the same invoice."""
         if not self._options.make_ids:
             problems.append(
-                Problem("external_id", "Is missing: give each invoice its number, or ask for ids made from the content.")
+                Problem("external_id", "Is missing: number the invoices, or ask for ids made from content.")
             )
         elif "due_on" not in found:
             # Without it this month's row would be last month's.

@@ -7,12 +7,13 @@ import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from tempfile import TemporaryFile
 from typing import Any
 
 import msgspec
 import openpyxl
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from recaudo.importing.columns import REPORT_COLUMNS, normalised
 from recaudo.importing.errors import Problem
@@ -50,9 +51,7 @@ def _plain(cell: object) -> object:
         return cell.date().isoformat() if not (cell.hour or cell.minute or cell.second) else cell.isoformat()
     if isinstance(cell, date):
         return cell.isoformat()
-    if cell is None or isinstance(cell, (str, int, float, bool, dict, list)):
-        return cell
-    return str(cell)
+    return str(cell) if isinstance(cell, (time, timedelta)) else cell
 
 
 def report(
@@ -92,7 +91,9 @@ def _taken(text: io.StringIO, encoding: str) -> bytes:
 def _jsonl(rows: Iterable[Refused]) -> Iterator[bytes]:
     for row in rows:
         # What was no object is kept as it stood.
-        members = dict(zip(row.titles, row.cells, strict=False)) if row.titles else {"raw": row.cells[0] if row.cells else ""}
+        members = dict(zip(row.titles, row.cells, strict=bool(row.titles))) or {
+            "raw": row.cells[0] if row.cells else ""
+        }
         yield _json.encode({**members, "line": row.line, "errors": row.errors}) + b"\n"
 
 
@@ -110,8 +111,11 @@ def _xlsx(titles: Sequence[str], rows: Iterable[Refused]) -> Iterator[bytes]:
 
 
 def _inert(cell: object) -> object:
-    """Text that a spreadsheet would take for a formula stays text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith("=") else cell
+    """Text that a spreadsheet would take for a formula stays text, and marks that no workbook may hold go."""
+    if not isinstance(cell, str):
+        return cell
+    shown = ILLEGAL_CHARACTERS_RE.sub("", cell)
+    return f"'{shown}" if shown.startswith("=") else shown
 
 
 def _own(titles: Sequence[str]) -> list[str]:

@@ -28,9 +28,17 @@ class Row(NamedTuple):
 class RowFile(Protocol):
     """An open file of rows."""
 
-    titles: tuple[str, ...] | None  # of a table; objects have their own names
-    traits: Mapping[str, str]  # what a file of the same shape needs: its delimiter, its encoding
     place: Place  # after the row that was given last
+
+    @property
+    def titles(self) -> tuple[str, ...] | None:
+        """Of a table; objects have their own names."""
+        ...
+
+    @property
+    def traits(self) -> Mapping[str, str]:
+        """What a file of the same shape needs: its delimiter, its encoding."""
+        ...
 
     def rows(self, start: Place | None = None) -> Iterator[Row]:
         """The rows from a place on. Raises FileError where the file cannot be read any further."""

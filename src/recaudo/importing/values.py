@@ -32,7 +32,7 @@ EXACT_DIGITS = 15
 REMEMBERED_MAX = 32_768
 
 _SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{1,3}")
-_ERROR_CELL = re.compile(r"#(?:N/A|N/D|REF!|¡REF!|VALUE!|¡VALOR!|NAME\?|¿NOMBRE\?|NULL!|¡NULO!|DIV/0!|¡DIV/0!|NUM!|¡NUM!)")
+_ERROR_CELL = re.compile(r"#(?:N/[AD]|¡?(?:REF|VALUE|VALOR|NULL|NULO|DIV/0|NUM)!|NAME\?|¿NOMBRE\?)")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _PHONE_MARKS = str.maketrans("", "", " \u00a0-.()")
@@ -41,6 +41,7 @@ _DIGITS = re.compile(r"\+?[0-9]{5,15}")
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DMY_DAY = re.compile(r"([0-9]{1,2})[/-]([0-9]{1,2})[/-]([0-9]{4})")
 _PLAIN = re.compile(r"[0-9]{1,17}")
+_TWO_WAYS = re.compile(r"[0-9]{1,3}[.,][0-9]{3}")
 # By what stands before decimals and between groups of three.
 _WRITTEN = {
     "es": re.compile(r"(?:[0-9]{1,17}|[0-9]{1,3}(?:\.[0-9]{3}){1,5})(?:,[0-9]{1,2})?"),
@@ -59,10 +60,10 @@ def plain_text(value: object) -> str:
         return text
     if isinstance(value, float) and value.is_integer() and abs(value) < 10**EXACT_DIGITS:
         return str(int(value))
-    if isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) >= 10**EXACT_DIGITS:
-            raise BadValueError("Is a number with more digits than spreadsheets keep; make it text.")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**EXACT_DIGITS:
         return str(value)
+    if isinstance(value, (int, float)) and abs(value) >= 10**EXACT_DIGITS:
+        raise BadValueError("Is a number with more digits than spreadsheets keep; make it text.")
     raise BadValueError("Must be text.")
 
 
@@ -72,6 +73,8 @@ def text(low: int, high: int, *, lines: bool = False) -> Read:
 
     def read(value: object) -> str:
         found = plain_text(value)
+        if lines and "\r" in found:
+            found = found.replace("\r\n", "\n")
         if not low <= len(found) <= high:
             raise BadValueError(f"Must have {low} to {high} characters, and has {len(found)}.")
         if not found.isprintable() and control.search(found):
@@ -88,7 +91,7 @@ def identifier(high: int) -> Read:
     def read(value: object) -> str:
         found: str = plain(value)
         if _SHORTENED.fullmatch(found):
-            raise BadValueError(f"{found} is a number that a spreadsheet shortened; make the column text and save again.")
+            raise BadValueError(f"{found} is a number that a spreadsheet shortened; make the column text, save again.")
         return found
 
     return read
@@ -141,13 +144,14 @@ def _units(found: str, currency: str, numbers: Numbers) -> int | Decimal:
             return readings[numbers]
         form = {"es": "85.000,50", "en": "85,000.50"}[numbers]
         raise BadValueError(f"{found[:30]!r} is no amount in the form {form}, which was asked for.")
-    if len(set(readings.values())) == 1:
-        return next(iter(readings.values()))
-    # Three digits after a single mark: thousands for some, and a decimal fraction for others that no money has.
-    if readings or re.fullmatch(r"[0-9]{1,3}[.,][0-9]{3}", bare):
+    # Three digits after a single mark: thousands for some, and decimals for others, who write more than money has.
+    if _TWO_WAYS.fullmatch(bare):
         raise BadValueError(
             f"{found!r} can be read in two ways. Say how amounts are written: es for 85.000,50, en for 85,000.50."
         )
+    if readings:
+        # Both, when neither groups its thousands: then they agree.
+        return next(iter(readings.values()))
     raise BadValueError(f"{found[:30]!r} is no amount; write 85000 or 85000.50.")
 
 

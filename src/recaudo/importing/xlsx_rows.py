@@ -1,7 +1,7 @@
 """XLSX workbooks, read row by row. The first sheet counts, and its first row that is not empty names the columns.
 
-A workbook is a ZIP of XML, so a small one may unpack to anything: sizes are checked before anything is unpacked, and the
-sheet is looked through for rows of a size that no spreadsheet writes.
+A workbook is a ZIP of XML, so a small one may unpack to anything: sizes are checked before anything is unpacked, and
+the sheet is looked through for rows of a size that no spreadsheet writes.
 """
 
 import re

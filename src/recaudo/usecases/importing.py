@@ -1,4 +1,4 @@
-"""Opening thousands of invoices at once, each exactly once: the same again is known by the id its own system gave it."""
+"""Opening thousands of invoices at once, each exactly once: the same again is known by its own system's id."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -83,7 +83,9 @@ async def open_many(
     return [outcomes.get(i) or Unwritable("the id kept changing hands") for i in range(len(commands))]
 
 
-async def compare_many(connection: Connection, account: Account, commands: Sequence[OpenInvoice]) -> list[Outcome | None]:
+async def compare_many(
+    connection: Connection, account: Account, commands: Sequence[OpenInvoice]
+) -> list[Outcome | None]:
     """What would become of these, as far as it is known before: None for an invoice that would be new."""
     known = await _look(connection, account, commands, range(len(commands)))
     return [known.get(i) for i in range(len(commands))]

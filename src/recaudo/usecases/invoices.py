@@ -84,7 +84,7 @@ async def create(core: Core, account: Account, command: OpenInvoice, respond: Re
 
 
 def decide(account: Account, command: OpenInvoice, moment: Moment) -> Change:
-    """The invoice and its collections that a command opens. Raises RefusedError for a partial rule that does not fit."""
+    """What a command opens: an invoice, its collections. Raises RefusedError for a partial rule that does not fit."""
     return open_invoice(
         _invoice(account, command, moment),
         moment,
