@@ -108,7 +108,7 @@ def add_to(app: typer.Typer, shell: Shell) -> None:
             raise typer.BadParameter("Give a FILE and --merchant, or --template.")
         from recaudo.importing.errors import FileError
         from recaudo.importing.files import format_of
-        from recaudo.importing.options import ReadOptions
+        from recaudo.usecases.import_options import ReadOptions
 
         try:
             kind = format.value if format is not None else format_of(file.name)

@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int
     webhooks_allow_http: bool
     webhooks_allow_private_networks: bool
+    import_bytes_max: int = 1024**3
     vendors: Vendors = Vendors()
 
 
@@ -60,6 +61,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         connections_max=_number(env, "RECAUDO_DATABASE_CONNECTIONS", default=12, lowest=2, highest=200),
         webhooks_allow_http=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_HTTP"),
         webhooks_allow_private_networks=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS"),
+        import_bytes_max=_number(env, "RECAUDO_IMPORT_MIB_MAX", default=1024, lowest=1, highest=102_400) * 1024**2,
         vendors=Vendors(
             wompi_url=_vendor_url(env, "RECAUDO_WOMPI_URL"), mercadopago_url=_vendor_url(env, "RECAUDO_MERCADOPAGO_URL")
         ),

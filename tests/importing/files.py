@@ -10,8 +10,8 @@ import openpyxl
 
 from recaudo.domain.model import Account
 from recaudo.importing.files import Batch, batches, open_rows
-from recaudo.importing.options import ReadOptions
 from recaudo.importing.parsing import Parser
+from recaudo.usecases.import_options import ReadOptions
 
 TODAY = date(2025, 10, 20)
 ACCOUNT = Account(id=UUID(int=1), merchant_id=UUID(int=2), is_test=False)

@@ -15,11 +15,11 @@ from recaudo.importing import xlsx_rows
 from recaudo.importing.columns import COLUMNS, known_titles, normalised
 from recaudo.importing.errors import FileError
 from recaudo.importing.files import ENDINGS, batches, format_of, open_rows
-from recaudo.importing.options import ReadOptions
 from recaudo.importing.parsing import Parser
 from recaudo.importing.refused import refused, report
 from recaudo.importing.rows import ROW_BYTES_MAX
 from recaudo.importing.templates import template
+from recaudo.usecases.import_options import ReadOptions
 from tests.importing.files import ACCOUNT, ROW, TODAY, commands, csv_text, numbered, problems, read, workbook
 
 SPANISH = (

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from recaudo.importing.columns import known_titles, match, require
 from recaudo.importing.errors import FileError, Problem
-from recaudo.importing.options import Encoding
 from recaudo.importing.rows import ROW_BYTES_MAX, Place, Row
+from recaudo.usecases.import_options import Encoding
 
 DELIMITERS = (",", ";", "\t", "|")
 # What decides the encoding when nobody said it.

@@ -6,10 +6,10 @@ from typing import BinaryIO, NamedTuple
 from recaudo.importing.csv_rows import CsvRows
 from recaudo.importing.errors import FileError, Problem
 from recaudo.importing.jsonl_rows import JsonlRows
-from recaudo.importing.options import Format, ReadOptions
 from recaudo.importing.parsing import Parser
 from recaudo.importing.rows import Place, Row, RowFile
 from recaudo.importing.xlsx_rows import XlsxRows
+from recaudo.usecases.import_options import Format, ReadOptions
 from recaudo.usecases.invoices import OpenInvoice
 
 ENDINGS: dict[str, Format] = {

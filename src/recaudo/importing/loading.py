@@ -9,11 +9,11 @@ from recaudo.domain.model import Account
 from recaudo.importing.columns import COLUMNS
 from recaudo.importing.errors import FileError, Problem
 from recaudo.importing.files import Bad, Batch, batches
-from recaudo.importing.options import ReadOptions
 from recaudo.importing.parsing import Parser
 from recaudo.importing.rows import Place, RowFile
 from recaudo.store.database import LockTimeoutError
 from recaudo.usecases.core import Core
+from recaudo.usecases.import_options import ReadOptions
 from recaudo.usecases.importing import AlreadyThere, Differs, Opened, Outcome, Unwritable, compare_many, open_many
 
 # Enough rows to make a statement's own cost small, few enough to be held in memory several times.
@@ -126,12 +126,13 @@ def settle(batch: Batch, outcomes: Sequence[Outcome]) -> Progress:
             case AlreadyThere():
                 there += 1
             case _:
-                refused.append(Bad(good.row, [_why(outcome)]))
+                refused.append(Bad(good.row, [why(outcome)]))
     refused.sort(key=lambda bad: bad.row.line)
     return Progress(Tally(batch.size, created, there, len(refused)), refused, batch.place)
 
 
-def _why(outcome: Differs | Unwritable) -> Problem:
+def why(outcome: Differs | Unwritable) -> Problem:
+    """What is told of a row whose invoice came to nothing."""
     if isinstance(outcome, Unwritable):
         return Problem("", f"Was refused when it was written: {outcome.reason}.")
     names = ", ".join(_COLUMN_OF[name] for name in outcome.fields)

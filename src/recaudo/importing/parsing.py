@@ -11,7 +11,7 @@ from recaudo.domain.model import Account
 from recaudo.importing import values
 from recaudo.importing.columns import COLUMNS, Matched, match
 from recaudo.importing.errors import BadValueError, FileError, Problem
-from recaudo.importing.options import ReadOptions
+from recaudo.usecases.import_options import ReadOptions
 from recaudo.usecases.importing import COMPARED
 from recaudo.usecases.invoices import OpenInvoice
 

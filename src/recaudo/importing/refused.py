@@ -17,7 +17,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from recaudo.importing.columns import REPORT_COLUMNS, normalised
 from recaudo.importing.errors import Problem
-from recaudo.importing.options import Format
+from recaudo.usecases.import_options import Format
 
 COPIED_BYTES = 256 * 1024
 _WRITTEN_AT_ONCE = 500

@@ -7,9 +7,9 @@ from typing import BinaryIO, Self
 import msgspec
 
 from recaudo.importing.files import Bad
-from recaudo.importing.options import Format
 from recaudo.importing.refused import Refused, refused, report
 from recaudo.importing.rows import RowFile
+from recaudo.usecases.import_options import Format
 
 _decode = msgspec.json.Decoder(Refused)
 _encode = msgspec.json.Encoder(decimal_format="number")

@@ -8,7 +8,7 @@ import msgspec
 import openpyxl
 
 from recaudo.importing.columns import COLUMNS
-from recaudo.importing.options import Format
+from recaudo.usecases.import_options import Format
 
 _SHOWN = tuple(column for column in COLUMNS if column.example)
 

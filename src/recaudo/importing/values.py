@@ -16,7 +16,7 @@ from recaudo.domain import money
 from recaudo.domain.model import Account
 from recaudo.edge.contacts import URL_CHARS_MAX, is_phone, is_sandbox_phone, is_url, read_email
 from recaudo.importing.errors import BadValueError
-from recaudo.importing.options import Dates, Numbers
+from recaudo.usecases.import_options import Dates, Numbers
 
 Read = Callable[[Any], Any]
 """Reads a cell that is not empty; raises BadValueError."""

@@ -22,6 +22,7 @@ VERSIONS = (
     "0006_credit_notes",
     "0007_allocations",
     "0008_gateways",
+    "0009_imports",
 )
 _LOCK_KEY = 0x5265636175646F
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from functools import cache, partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,9 @@ from recaudo.store.writer import Writer
 from recaudo.usecases.ports import Clock, Gateway, Ids, WebhookDialect
 from recaudo.usecases.resting import Rests
 from recaudo.usecases.turns import Turns
+
+if TYPE_CHECKING:
+    from recaudo.usecases.imports import Files
 
 # A decision is repeated when somebody else changed the invoice in between; the row lock makes that rare.
 TRIES_MAX = 3
@@ -38,6 +41,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: Mapping[str, WebhookDialect]
     vault: Vault
     rests: Rests
+    files: "Files"
 
     def now(self, account: Account) -> datetime:
         """The present instant on the account's clock."""

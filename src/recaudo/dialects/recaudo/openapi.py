@@ -7,6 +7,7 @@ from typing import Final
 from recaudo import __version__
 from recaudo.dialects.recaudo import (
     openapi_examples as examples,
+    openapi_imports as imports,
     openapi_money_examples as money_examples,
     openapi_money_schemas as money_schemas,
     openapi_receipts as receipts,
@@ -29,6 +30,7 @@ _TAGS: Mapping[str, tuple[str, str]] = {
     "refunds": ("Refunds", "Giving money back, and asking for it again."),
     "reconciling": ("Reconciling", "What gateways report and we do not, and the reverse."),
     **receipts.TAGS,
+    **imports.TAGS,
     "clock": ("Clock", "The account's own present. Test accounts move it."),
     "sandbox": ("Sandbox", "A gateway that does what you ask, for test accounts."),
     "types": ("Event types", "What the feed shows, and endpoints of the dialect `recaudo` are sent: one `POST` each."),
@@ -72,6 +74,7 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("suspense_id", "The entry.", money_examples.SUSPENSE_ID),
         ("invoice_id", "The invoice.", examples.INVOICE_ID),
         *((name, *said) for name, said in receipts.PATH_PARAMETERS.items()),
+        *((name, *said) for name, said in imports.PATH_PARAMETERS.items()),
     )
 }
 
@@ -91,11 +94,18 @@ def document(router: Router, base_url: str) -> Json:
             servers=({"url": f"{base_url}/recaudo/v1", "description": "This server."},),
             security={"bearer": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
             tags=_TAGS,
-            schemas={**ANSWERS, **money_schemas.ANSWERS, **receipts.SCHEMAS, **BODIES, **money_schemas.BODIES},
+            schemas={
+                **ANSWERS,
+                **money_schemas.ANSWERS,
+                **receipts.SCHEMAS,
+                **imports.SCHEMAS,
+                **BODIES,
+                **money_schemas.BODIES,
+            },
             headers=_HEADERS,
             path_parameters=_PATH_PARAMETERS,
             once_parameter=_KEY_PARAMETER,
-            operations={**OPERATIONS, **receipts.OPERATIONS},
+            operations={**OPERATIONS, **receipts.OPERATIONS, **imports.OPERATIONS},
             errors=errors(),
             problems={kind: kind.value for kind in ProblemKind},
             events=EVENTS,
