@@ -6,10 +6,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench import create_invoice, webhooks
+from bench import create_invoice, importing, webhooks
 from bench.options import BenchError, Options
 
-BENCHES = {"create_invoice": create_invoice.run, "webhooks": webhooks.run}
+BENCHES = {"create_invoice": create_invoice.run, "webhooks": webhooks.run, "importing": importing.run}
 
 
 def main() -> int:

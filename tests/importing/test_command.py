@@ -115,6 +115,7 @@ async def test_a_command_that_is_killed_in_the_middle_is_run_again_and_every_inv
             """,
             shop.account_id,
         )
+    assert counts is not None
     assert list(counts) == [rows] * 4
 
 
