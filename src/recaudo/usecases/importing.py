@@ -57,7 +57,7 @@ async def open_many(
     outcomes = await _look(connection, account, commands, range(len(commands)))
     left: list[int] = []
     creations: list[Creation] = []
-    moment = core.moment(account)
+    moment = core.moment_of_many(account)
     for i, command in enumerate(commands):
         if i in outcomes:
             continue
