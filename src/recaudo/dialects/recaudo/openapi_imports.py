@@ -38,7 +38,7 @@ QUEUED: Json = {
 DONE: Json = QUEUED | {
     "state": "done",
     "rows": {"read": 15000, "created": 14988, "already_there": 9, "refused": 3},
-    "refused_url": f"https://cobros.example.com/recaudo/v1/imports/{IMPORT_ID}/refused",
+    "refused_url": f"https://recaudo.example.com/recaudo/v1/imports/{IMPORT_ID}/refused",
     "ignored_columns": ["Zona"],
     "finished_at": "2025-10-20T15:06:04.310000Z",
 }
