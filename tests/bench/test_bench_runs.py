@@ -37,3 +37,18 @@ def test_webhooks_measures_every_subject_and_loses_no_delivery(tmp_path: Path) -
     assert all(phase["delivered"] > 0 for phase in figures["phases"])
     assert figures["claiming"][0]["crowd"] == "nothing else"
     assert [(row["endpoints"], row["batch"]) for row in figures["fan_out"]] == [(0, 1), (0, 64), (1, 1), (1, 64)]
+
+
+def test_importing_measures_the_import_beside_the_same_rows_in_raw_sql(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench", "importing", "--seconds=0.5", "--rounds=1", f"--json={file}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert result.returncode == 0, result.stderr
+
+    (phases,) = json.loads(file.read_text(encoding="utf-8"))["rounds"]
+    assert [(phase["name"], phase["rows"]) for phase in phases] == [
+        ("raw SQL", 4000),
+        ("import", 4000),
+        ("again", 4000),
+    ]
+    assert all(phase["per_second"] > 0 for phase in phases)
