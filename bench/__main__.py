@@ -6,10 +6,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench import create_invoice, scale, webhooks
+from bench import create_invoice, importing, scale, webhooks
 from bench.options import BenchError, Options
 
-BENCHES = {"create_invoice": create_invoice.run, "webhooks": webhooks.run, "scale": scale.run}
+BENCHES = {
+    "create_invoice": create_invoice.run,
+    "webhooks": webhooks.run,
+    "scale": scale.run,
+    "importing": importing.run,
+}
 
 
 def main() -> int:

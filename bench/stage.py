@@ -99,15 +99,7 @@ class Stage:
     @contextlib.contextmanager
     def _program(self, *arguments: str, url: str, log_level: str) -> Generator[subprocess.Popen[bytes]]:
         """One `recaudo` command for as long as the block lasts. Its log goes to a file, as it would in earnest."""
-        environment = {
-            **os.environ,
-            "RECAUDO_DATABASE_URL": url,
-            "RECAUDO_HOME": str(self.folder),
-            "RECAUDO_LOG_LEVEL": log_level,
-            "RECAUDO_SECRET_KEY": SECRET,
-            "RECAUDO_WEBHOOKS_ALLOW_HTTP": "1",
-            "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "1",
-        }
+        environment = self.environment(url, log_level)
         command = [sys.executable, "-m", "recaudo", *arguments]
         with self._log_path(arguments[0]).open("wb") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -116,6 +108,18 @@ class Stage:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_TIMEOUT_S)
+
+    def environment(self, url: str, log_level: str = "warning") -> dict[str, str]:
+        """What a command finds in its environment."""
+        return {
+            **os.environ,
+            "RECAUDO_DATABASE_URL": url,
+            "RECAUDO_HOME": str(self.folder),
+            "RECAUDO_LOG_LEVEL": log_level,
+            "RECAUDO_SECRET_KEY": SECRET,
+            "RECAUDO_WEBHOOKS_ALLOW_HTTP": "1",
+            "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "1",
+        }
 
     def _log_path(self, command: str) -> Path:
         return self.folder / f"{command}.log"

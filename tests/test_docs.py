@@ -185,7 +185,7 @@ def test_every_operation_of_the_onepay_dialect_is_documented():
 
 
 def test_every_operation_of_our_own_is_documented():
-    told = "".join(read(REFERENCE / f"{name}.md") for name in ("webhooks", "sandbox", "gateways"))
+    told = "".join(read(REFERENCE / f"{name}.md") for name in ("webhooks", "sandbox", "gateways", "imports"))
     page = re.sub(r"{\w+( \w+)?}|<[\w ]+>", "{id}", told)
     operations = OwnOperations(None, None, UrlPolicy(), asyncio.Event())  # type: ignore[arg-type]
     paths = {re.sub(r"\{\w+\}", "{id}", route.path) for route in own_routes(operations)}

@@ -50,6 +50,7 @@ from recaudo.edge.problems import Problem
 from recaudo.gateways.mercadopago import MercadoPago
 from recaudo.gateways.sandbox import Sandbox
 from recaudo.gateways.wompi import Wompi, WompiHosts
+from recaudo.importing.jobs import FilesOfRows
 from recaudo.store.database import Database, DatabaseAwayError
 from recaudo.store.deliveries import oldest_unattended
 from recaudo.store.due import oldest_due
@@ -104,6 +105,7 @@ def make_core(database: Database, secret: str, vendors: Vendors | None = None) -
         webhooks=webhooks,
         vault=Vault(secret),
         rests=Rests(),
+        files=FilesOfRows(),
     )
 
 
@@ -290,7 +292,7 @@ class Application:
         policy = UrlPolicy(
             allow_http=settings.webhooks_allow_http, allow_private=settings.webhooks_allow_private_networks
         )
-        own = Own(core, authenticator, policy, self._stop)
+        own = Own(core, authenticator, policy, self._stop, import_bytes_max=settings.import_bytes_max)
         onepay = OnePay(core, policy)
         treli, registers = Treli(core), TreliRegisters(core)
 

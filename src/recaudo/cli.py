@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from recaudo import __version__
+from recaudo import __version__, cli_import
 from recaudo.config import Settings, read_settings, secret_key
 
 app = typer.Typer(
@@ -655,12 +655,12 @@ def _database(settings: Settings) -> Generator[str]:
         yield url
 
 
-def _with_core(settings: Settings, run: Any) -> Any:  # noqa: ANN401 - an async function of a Core
+def _with_core(settings: Settings, run: Any, *, connections_max: int = 2) -> Any:  # noqa: ANN401 - an async function of a Core
     from recaudo.app import close_gateways, make_core
     from recaudo.store.database import Database
 
     async def inside(url: str) -> Any:  # noqa: ANN401
-        database = await Database.connect(url, connections_max=2)
+        database = await Database.connect(url, connections_max=connections_max)
         core = make_core(database, secret_key(settings), settings.vendors)
         try:
             return await run(core)
@@ -980,3 +980,14 @@ def _tell(text: str) -> None:
 def _fail(text: str) -> NoReturn:
     console.print(f"[red]recaudo:[/red] {text}", highlight=False)
     raise typer.Exit(1)
+
+
+cli_import.add_to(
+    app,
+    cli_import.Shell(
+        console=console,
+        fail=_fail,
+        with_core=lambda run: _with_core(read_settings(), run, connections_max=cli_import.CONNECTIONS),
+        account=_account,
+    ),
+)

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhooks_allow_private_networks: bool
     keep_deliveries_days: int = 90
     keep_answers_days: int | None = None  # None: for ever
+    import_bytes_max: int = 1024**3
     vendors: Vendors = Vendors()
 
 
@@ -60,6 +61,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         webhooks_allow_private_networks=_flag(env, "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS"),
         keep_deliveries_days=_number(env, "RECAUDO_KEEP_DELIVERIES_DAYS", default=90, lowest=7, highest=36_500),
         keep_answers_days=_number(env, "RECAUDO_KEEP_ANSWERS_DAYS", default=0, lowest=0, highest=36_500) or None,
+        import_bytes_max=_number(env, "RECAUDO_IMPORT_MIB_MAX", default=1024, lowest=1, highest=102_400) * 1024**2,
         vendors=Vendors(
             wompi_url=_vendor_url(env, "RECAUDO_WOMPI_URL"), mercadopago_url=_vendor_url(env, "RECAUDO_MERCADOPAGO_URL")
         ),

@@ -1,11 +1,15 @@
 """The real clock and the real chance: what the program hands to the pure parts. Used by the composition root only."""
 
+import itertools
 import os
+import struct
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_DRAWN_TOGETHER = 512
 
 
 def random_fraction() -> float:
@@ -33,3 +37,24 @@ class RandomIds:
         fraction = (rest << 12) // 1000
         random = int.from_bytes(os.urandom(8)) >> 2
         return UUID(int=millis << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random)
+
+    def many(self, at: datetime) -> Callable[[], UUID]:
+        """The same for thousands at once: each is a quarter of a microsecond later than the one before.
+
+        Chance is drawn for many of them together: that is a third of what an id costs.
+        """
+        micros = (at - _EPOCH) // _MICROSECOND
+        millis, rest = divmod(micros, 1000)
+        ticks = itertools.count(millis << 12 | (rest << 12) // 1000)
+        drawn: Iterator[int] = iter(())
+
+        def new() -> UUID:
+            nonlocal drawn
+            random = next(drawn, None)
+            if random is None:
+                drawn = iter(struct.unpack(f"{_DRAWN_TOGETHER}Q", os.urandom(8 * _DRAWN_TOGETHER)))
+                random = next(drawn)
+            tick = next(ticks)
+            return UUID(int=tick >> 12 << 80 | 7 << 76 | (tick & 0xFFF) << 64 | 2 << 62 | random >> 2)
+
+        return new

@@ -52,3 +52,18 @@ def test_scale_measures_every_operation_at_every_size_and_leaves_healthy_books(t
     assert {len(row["ms"]) for row in figures["operations"]} == {2}
     assert len(figures["operations"]) == 18
     assert all(times for size in figures["milliseconds"].values() for times in size.values())
+
+
+def test_importing_measures_the_import_beside_the_same_rows_in_raw_sql(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench", "importing", "--seconds=0.5", "--rounds=1", f"--json={file}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert result.returncode == 0, result.stderr
+
+    (phases,) = json.loads(file.read_text(encoding="utf-8"))["rounds"]
+    assert [(phase["name"], phase["rows"]) for phase in phases] == [
+        ("raw SQL", 4000),
+        ("import", 4000),
+        ("again", 4000),
+    ]
+    assert all(phase["per_second"] > 0 for phase in phases)

@@ -8,12 +8,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from recaudo.domain.model import Account
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.bodies import MalformedJsonError, decode_object
 from recaudo.edge.fairness import Turnstile
 from recaudo.edge.http import (
     TOO_SLOW,
+    BodyStream,
+    HungUpError,
     Receive,
     Reply,
     Scope,
@@ -90,9 +94,13 @@ class Api:
         request_id = new_request_id()
         method: str = scope["method"]
         route: Route | None = None
+        stream: BodyStream | None = None
         try:
             bytes_max = self._dialect.router.body_bytes_max(method, path, BODY_BYTES_MAX)
-            body = await read_body(scope, receive, bytes_max=bytes_max)
+            if self._dialect.router.takes_stream(method, path):
+                stream, body = BodyStream(scope, receive, bytes_max=bytes_max), b""
+            else:
+                body = await read_body(scope, receive, bytes_max=bytes_max)
             account = await self._authenticate(scope, started_s)
             route, params = self._dialect.router.find(method, path)
             request = ApiRequest(
@@ -101,6 +109,7 @@ class Api:
                 path=path.rstrip("/"),
                 params=params,
                 body=_parse(scope, route, body),
+                stream=stream,
                 once_key=self._once_key(scope, route),
                 query=query_of(scope),
                 request_id=request_id,
@@ -111,12 +120,14 @@ class Api:
             reply = self._dialect.refuse(problem, request_id)
         except SlowBodyError:
             reply = TOO_SLOW
-        except (DatabaseAwayError, QueueFullError) as error:
+        except (DatabaseAwayError, QueueFullError, HungUpError) as error:
             self._observer.warn("unavailable", request_id=request_id, reason=str(error))
             reply = self._dialect.refuse(_unavailable(), request_id)
         except Exception as error:  # noqa: BLE001 - the last resort: logged in full, answered without detail
             self._observer.fail(error, request_id=request_id)
             reply = self._dialect.refuse(Problem(ProblemKind.INTERNAL_ERROR), request_id)
+        if stream is not None and not await stream.finish():
+            reply = msgspec.structs.replace(reply, headers=[*reply.headers, ("connection", "close")])
         await send_reply(send, reply, request_id=request_id, head=method == "HEAD")
         self._observer.request(
             dialect=self._dialect.name,
@@ -205,7 +216,7 @@ def _unavailable() -> Problem:
 
 def _parse(scope: Scope, route: Route, body: bytes) -> dict[str, object] | None:
     """The body as an object; None when there is none and none is needed."""
-    if route.body == "none":
+    if route.body in {"none", "stream"}:
         return None
     if not body:
         if route.body == "required":

@@ -248,6 +248,9 @@ class _Reader:
                 options.append(("--data-urlencode", f"{name}={_joined(example)}"))
         if examples:
             options.append(("-H", "Content-Type: application/json"))
+        elif kinds := list(operation.get("requestBody", {}).get("content", {})):
+            # A file, sent as it is.
+            options += [("-H", f"Content-Type: {kinds[0]}"), ("--data-binary", "@FILE")]
         server = operation.get("servers", self._document["servers"])[0]
         start = " ".join([*words, server["url"] + path])
         return Command(start=start, options=options, body=examples[0].value if examples else None)
@@ -285,7 +288,7 @@ class _Reader:
             _media(response)["schema"]
             for _, _, operation in self._operations
             for status, response in operation["responses"].items()
-            if status[0] == "2" and "content" in response
+            if status[0] == "2" and _media(response)
         ]
         waiting += [_media(item["post"]["requestBody"])["schema"] for item in self._webhooks.values()]
         names: list[str] = []

@@ -4,7 +4,8 @@ Measured on the create request: a framework's own request handling costs as much
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -21,6 +22,8 @@ IGNORED_FIELDS_MAX = 20
 DISCARDED_BYTES_MAX = 16 * 1024 * 1024
 # Who does not get a body across in this time gives their place back. A mebibyte in it is a slow modem's rate.
 BODY_S = 15.0
+# A client that is silent for so long in the middle of a streamed body has gone.
+STREAM_SILENCE_S = 60
 # More query parameters than this are nobody's list request.
 QUERY_PARAMETERS_MAX = 100
 
@@ -32,6 +35,58 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     headers: Sequence[tuple[str, str]] = ()
     content_type: str = "application/json; charset=utf-8"
+    pieces: AsyncIterator[bytes] | None = None  # instead of `body`, for what is too large to be held
+
+
+class HungUpError(Exception):
+    """The client stopped sending in the middle of its body; nobody reads the answer."""
+
+
+class BodyStream:
+    """A body as it arrives, for handlers that cannot hold all of it. To be read once."""
+
+    def __init__(self, scope: Scope, receive: Receive, *, bytes_max: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._bytes_max = bytes_max
+        self._ended = False
+        declared = header(scope, b"content-length")
+        self._is_declared_too_large = declared is not None and declared.isdigit() and int(declared) > bytes_max
+
+    @property
+    def content_type(self) -> str:
+        """What the body is said to be."""
+        return (header(self._scope, b"content-type") or b"").decode("latin-1")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The next bytes. Raises Problem BODY_TOO_LARGE, and HungUpError when nothing more comes."""
+        if self._is_declared_too_large:
+            raise _too_large(self._bytes_max)
+        size = 0
+        while not self._ended:
+            try:
+                async with asyncio.timeout(STREAM_SILENCE_S):
+                    message = await self._receive()
+            except TimeoutError as error:
+                raise HungUpError from error
+            if message["type"] == "http.disconnect":
+                self._ended = True
+                raise HungUpError
+            self._ended = not message.get("more_body")
+            block: bytes = message.get("body", b"")
+            size += len(block)
+            if size > self._bytes_max:
+                raise _too_large(self._bytes_max)
+            if block:
+                yield block
+
+    async def finish(self) -> bool:
+        """Let a short rest pass by, so that who still sends reads the answer; False: the connection must be closed."""
+        if not self._ended and header(self._scope, b"expect") is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STREAM_SILENCE_S):
+                    self._ended = await _discard(self._receive)
+        return self._ended
 
 
 class SlowBodyError(Exception):
@@ -106,18 +161,19 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int) -> bytes:
     return b"".join(chunks)
 
 
-async def _discard(receive: Receive) -> None:
+async def _discard(receive: Receive) -> bool:
     """Let the rest of a body that is too large pass by, up to a limit of its own.
 
     A client that still sends when its connection is closed never reads why. One that waits for a word before it
-    sends (Expect) is answered at once instead.
+    sends (Expect) is answered at once instead. Says whether it ended.
     """
     size = 0
     while size < DISCARDED_BYTES_MAX:
         message = await receive()
         size += len(message.get("body", b""))
         if not message.get("more_body"):
-            return
+            return True
+    return False
 
 
 def _too_large(bytes_max: int) -> Problem:
@@ -130,10 +186,14 @@ async def send_reply(send: Send, reply: Reply, *, request_id: str, head: bool = 
     headers = [(b"recaudo-request-id", request_id.encode())]
     if reply.status != 204:
         headers.append((b"content-type", reply.content_type.encode()))
-        headers.append((b"content-length", str(len(reply.body)).encode()))
+        if reply.pieces is None:
+            headers.append((b"content-length", str(len(reply.body)).encode()))
     for name, value in reply.headers:
         headers.append((name.lower().encode(), value.encode("latin-1")))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.pieces is not None and not head:
+        async for piece in reply.pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"" if head else reply.body})
 
 

@@ -31,6 +31,7 @@ class Content(msgspec.Struct, frozen=True):
 
     schema: Json
     examples: Mapping[str, Example]
+    media_types: Sequence[str] = ("application/json",)
 
 
 class ErrorCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +149,9 @@ def problems_of(route: Route) -> list[ProblemKind]:
         ProblemKind.INTERNAL_ERROR,
         ProblemKind.UNAVAILABLE,
     ]
-    if route.body != "none":
+    if route.body == "stream":
+        found += [ProblemKind.BODY_TOO_LARGE, ProblemKind.UNSUPPORTED_MEDIA_TYPE]
+    elif route.body != "none":
         found += [ProblemKind.BODY_TOO_LARGE, ProblemKind.UNSUPPORTED_MEDIA_TYPE, ProblemKind.MALFORMED_JSON]
     if route.once != "none":
         found += [ProblemKind.KEY_MALFORMED, ProblemKind.KEY_IN_PROGRESS]
@@ -173,7 +176,7 @@ def _operation(route: Route, docs: ApiDocs, responses: dict[str, Json]) -> Json:
     if parameters:
         operation["parameters"] = parameters
     if of.body is not None:
-        operation["requestBody"] = {"required": route.body == "required", "content": _content(of.body)}
+        operation["requestBody"] = {"required": route.body in {"required", "stream"}, "content": _content(of.body)}
     operation["responses"] = {str(of.status): _success(route, of, docs), **_failures(route, of, docs, responses)}
     return operation
 
@@ -271,7 +274,7 @@ def _content(content: Content) -> Json:
     media: Json = {"schema": content.schema}
     if examples:
         media["examples"] = examples
-    return {"application/json": media}
+    return dict.fromkeys(content.media_types, media)
 
 
 def _headers(names: Iterable[str]) -> Json:

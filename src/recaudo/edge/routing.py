@@ -6,10 +6,11 @@ from typing import Any, Literal
 import msgspec
 
 from recaudo.domain.model import Account
-from recaudo.edge.http import Reply
+from recaudo.edge.http import BodyStream, Reply
 from recaudo.edge.problems import Problem, ProblemKind
 
 Need = Literal["required", "optional", "none"]
+Takes = Literal["required", "optional", "none", "stream"]
 
 
 class ApiRequest(msgspec.Struct, kw_only=True):
@@ -21,6 +22,7 @@ class ApiRequest(msgspec.Struct, kw_only=True):
     params: Sequence[str]
     query: list[tuple[str, str]]
     body: dict[str, Any] | None
+    stream: BodyStream | None = None  # of a route that takes one
     once_key: str | None
     request_id: str
     base_url: str
@@ -38,7 +40,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     operation_id: str
     summary: str
     tag: str
-    body: Need = "none"
+    body: Takes = "none"
     once: Need = "none"
     body_bytes_max: int | None = None  # when it is not the pipeline's own limit
     waits: bool = False  # for news, when the query says `wait`: it holds no reader's place meanwhile
@@ -51,12 +53,23 @@ class Router:
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = tuple(routes)
         self._root: dict[str, Any] = {}
+        self._has_streams = any(route.body == "stream" for route in routes)
         self._has_limits = any(route.body_bytes_max is not None for route in routes)
         for route in routes:
             node = self._root
             for segment in _segments(route.path):
                 node = node.setdefault("*" if segment.startswith("{") else segment, {})
             node.setdefault("", {})[route.method] = route
+
+    def takes_stream(self, method: str, path: str) -> bool:
+        """Whether a body goes to the handler as it arrives."""
+        if not self._has_streams:
+            return False
+        try:
+            route, _ = self.find(method, path)
+        except Problem:
+            return False
+        return route.body == "stream"
 
     def body_bytes_max(self, method: str, path: str, default: int) -> int:
         """How large a body may be. Size is checked before anything else, so a path that nobody has is no error yet."""

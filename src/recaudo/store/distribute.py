@@ -42,6 +42,9 @@ SPREAD = (
     "suspense",
     "refund",
     "reconciliation",
+    "import_job",
+    "import_chunk",
+    "import_refusal",
     "tally",
 )
 

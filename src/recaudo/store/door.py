@@ -211,9 +211,10 @@ async def create_many(connection: Connection, creations: Sequence[Creation]) -> 
     Rows go in the order of their unique keys, so that two processes that write the same keys wait for each other
     instead of deadlocking. Raises TakenError when an idempotency key or an (origin, origin_id) was taken in between.
     """
-    if not any(c.uses for c in creations):
+    if not connection.is_in_transaction() and not any(c.uses for c in creations):
         await _create_many(connection, creations)
         return
+    # Within somebody's transaction this is a savepoint: what was taken does not spoil the rest of it.
     async with connection.transaction():
         await _mark_used(connection, creations)
         await _create_many(connection, creations)

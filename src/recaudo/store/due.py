@@ -20,6 +20,7 @@ TABLES = {
     "document": "id",
     "gateway_notice": "gateway_id",
     "gateway": "id",
+    "import_job": "id",
 }
 LEASE = timedelta(seconds=60)
 # Comparing a merchant's year with the gateway's list takes its time.

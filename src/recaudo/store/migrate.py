@@ -24,6 +24,7 @@ VERSIONS = (
     "0008_gateways",
     "0009_refund_ways",
     "0010_scale",
+    "0011_imports",
 )
 _LOCK_KEY = 0x5265636175646F
 

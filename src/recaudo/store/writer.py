@@ -139,7 +139,7 @@ async def write_many(
             conflicted = True
         except (*BAD_ROW, ValueError, TypeError) as error:
             # Refused by the database, or before that by what encodes rows for it.
-            outcomes.update(await _one_by_one(connection, creations, chosen, error))
+            outcomes.update(await _by_halves(connection, creations, chosen, error))
         else:
             outcomes.update((i, Created()) for i in chosen)
         left = [i for i in left if i not in outcomes]
@@ -179,16 +179,17 @@ def _without_twins(creations: Sequence[Creation], indices: Sequence[int]) -> lis
     return chosen
 
 
-async def _one_by_one(
+async def _by_halves(
     connection: Connection, creations: Sequence[Creation], chosen: Sequence[int], error: Exception
 ) -> dict[int, Outcome | Exception]:
     """A row that the database refuses spoils its batch: find it, and let the others through."""
     if len(chosen) == 1:
         return {chosen[0]: bad_row(error)}
+    middle = len(chosen) // 2
     outcomes: dict[int, Outcome | Exception] = {}
-    for i in chosen:
-        (outcome,), _ = await write_many(connection, [creations[i]])
-        outcomes[i] = outcome
+    for half in (chosen[:middle], chosen[middle:]):
+        written, _ = await write_many(connection, [creations[i] for i in half])
+        outcomes.update(zip(half, written, strict=True))
     return outcomes
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from functools import cache, partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,9 @@ from recaudo.store.writer import Writer
 from recaudo.usecases.ports import Clock, Gateway, Ids, WebhookDialect
 from recaudo.usecases.resting import Rests
 from recaudo.usecases.turns import Turns
+
+if TYPE_CHECKING:
+    from recaudo.usecases.imports import Files
 
 # A decision is repeated when somebody else changed the invoice in between; the row lock makes that rare.
 TRIES_MAX = 3
@@ -38,6 +41,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: Mapping[str, WebhookDialect]
     vault: Vault
     rests: Rests
+    files: "Files"
 
     def now(self, account: Account) -> datetime:
         """The present instant on the account's clock."""
@@ -51,6 +55,11 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
         """Time and chance for one decision."""
         now = self.now(account)
         return Moment(now, partial(self.ids.new, now), _zone(account.time_zone))
+
+    def moment_of_many(self, account: Account) -> Moment:
+        """The same for thousands of decisions at once: what they make sorts in their order."""
+        now = self.now(account)
+        return Moment(now, self.ids.many(now), _zone(account.time_zone))
 
     @asynccontextmanager
     async def locked(self, account: Account, invoice_id: UUID) -> AsyncGenerator[tuple[Connection, Invoice | None]]:

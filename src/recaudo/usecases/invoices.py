@@ -15,7 +15,7 @@ from recaudo.domain.model import Account, Case, Customer, Invoice, InvoiceKind
 from recaudo.domain.opening import Asking, open_invoice
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import InvoiceState
-from recaudo.store.door import Creation, TakenError, Uses
+from recaudo.store.door import Creation, Remembered, TakenError, Uses
 from recaudo.store.writer import Created, OriginKey, OriginTaken, Replayed, find_origins, origin_key
 from recaudo.usecases.core import (
     Also,
@@ -69,23 +69,10 @@ async def create(core: Core, account: Account, command: OpenInvoice, respond: Re
     partial rule that does not fit, QueueFullError when too many creations wait.
     """
     moment = core.moment(account)
-    change = open_invoice(
-        _invoice(account, command, moment),
-        moment,
-        expires_at=command.expires_at,
-        plan=command.plan,
-        customer=command.customer,
-    )
+    change = decide(account, command, moment)
     status, answer = respond(change)
-    outcome = await core.writer.create(
-        Creation(
-            change=change,
-            clock_shift=account.clock_shift,
-            customer=_reference_customer(command, change.invoice),
-            remembered=None if once is None else once.remembered(account, status, answer, moment.now),
-            uses=command.uses,
-        )
-    )
+    remembered = None if once is None else once.remembered(account, status, answer, moment.now)
+    outcome = await core.writer.create(creation(account, command, change, remembered=remembered))
     match outcome:
         case Created():
             return Done(status=status, answer=answer)
@@ -94,6 +81,30 @@ async def create(core: Core, account: Account, command: OpenInvoice, respond: Re
             return replay(once, known)
         case OriginTaken(invoice_id):
             raise OriginTakenError(command.origin or "", command.origin_id or "", invoice_id)
+
+
+def decide(account: Account, command: OpenInvoice, moment: Moment) -> Change:
+    """What a command opens: an invoice, its collections. Raises RefusedError for a partial rule that does not fit."""
+    return open_invoice(
+        _invoice(account, command, moment),
+        moment,
+        expires_at=command.expires_at,
+        plan=command.plan,
+        customer=command.customer,
+    )
+
+
+def creation(
+    account: Account, command: OpenInvoice, change: Change, *, remembered: Remembered | None = None
+) -> Creation:
+    """What is written of that."""
+    return Creation(
+        change=change,
+        clock_shift=account.clock_shift,
+        customer=_reference_customer(command, change.invoice),
+        remembered=remembered,
+        uses=command.uses,
+    )
 
 
 Fields = Callable[[Invoice], dict[str, Any]]

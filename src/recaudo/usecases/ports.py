@@ -1,6 +1,6 @@
 """The few protocols with many implementations."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -34,6 +34,10 @@ class Ids(Protocol):
 
     def new(self, at: datetime) -> UUID:
         """A new id."""
+        ...
+
+    def many(self, at: datetime) -> Callable[[], UUID]:
+        """A maker of thousands of ids for one instant, which sort in the order in which they are made."""
         ...
 
 

@@ -13,7 +13,7 @@ import structlog
 from recaudo.edge.observe import DeliveryMeter
 from recaudo.store.database import DatabaseAwayError
 from recaudo.store.due import Claimed
-from recaudo.usecases import documents, due, notices, reconciling, refunds, replays
+from recaudo.usecases import documents, due, imports, notices, reconciling, refunds, replays
 from recaudo.usecases.core import Core, NotYetError
 from recaudo.usecases.upkeep import Kept
 from recaudo.worker import upkeep
@@ -33,6 +33,7 @@ class Job(msgspec.Struct, frozen=True):
 
     table: str
     perform: Callable[[Core, Claimed], Awaitable[None]]
+    at_once: int = BATCH_MAX
 
 
 JOBS: Sequence[Job] = (
@@ -43,6 +44,8 @@ JOBS: Sequence[Job] = (
     Job("replay", replays.go_on),
     Job("gateway", reconciling.compare_daily),
     Job("document", documents.sweep),
+    # Each keeps a processor busy and a connection or two, for as long as it lasts.
+    Job("import_job", imports.go_on, at_once=2),
 )
 
 
@@ -83,11 +86,11 @@ async def drain(core: Core, telling: Telling, *, at_once: int = BATCH_MAX) -> in
 
 
 async def _loop(core: Core, job: Job, stop: asyncio.Event) -> None:
-    """Keep up to BATCH_MAX rows of a job in work. Who is done makes room for the next: none waits for the slowest."""
+    """Keep up to `at_once` rows of a job in work. Who is done makes room for the next: none waits for the slowest."""
     running: set[asyncio.Task[None]] = set()
     while not stop.is_set():
         try:
-            room = BATCH_MAX - len(running)
+            room = job.at_once - len(running)
             claimed = await due.claim_due(core, job.table, limit=room)
             pause_s = 0.0 if len(claimed) == room else IDLE_S
         except DatabaseAwayError as error:
@@ -97,14 +100,16 @@ async def _loop(core: Core, job: Job, stop: asyncio.Event) -> None:
             _log.error("loop_failed", table=job.table, exc_info=error)
             claimed, pause_s = [], AWAY_S
         running |= {asyncio.create_task(_perform(core, job, row)) for row in claimed}
-        running = await _room(running, stop, pause_s)
+        running = await _room(running, stop, pause_s, at_once=job.at_once)
     if running:
         await asyncio.wait(running)
 
 
-async def _room(running: set[asyncio.Task[None]], stop: asyncio.Event, pause_s: float) -> set[asyncio.Task[None]]:
+async def _room(
+    running: set[asyncio.Task[None]], stop: asyncio.Event, pause_s: float, *, at_once: int
+) -> set[asyncio.Task[None]]:
     """Wait until there is room and something to look for; returns what is still in work."""
-    if len(running) >= BATCH_MAX:
+    if len(running) >= at_once:
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,7 +121,7 @@ async def _room(running: set[asyncio.Task[None]], stop: asyncio.Event, pause_s: 
 
 
 async def _once(core: Core, job: Job, limit: int) -> int:
-    claimed = await due.claim_due(core, job.table, limit=limit)
+    claimed = await due.claim_due(core, job.table, limit=min(limit, job.at_once))
     await asyncio.gather(*(_perform(core, job, row) for row in claimed))
     return len(claimed)
 

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
+from recaudo.dialects.recaudo import imports
 from recaudo.dialects.recaudo.attempts import SILENT_S, STARTED_AGAIN_S, GatewaySilentError
 from recaudo.dialects.recaudo.errors import (
     GATEWAY_SILENT,
     KIND_TAKEN,
+    PRECISELY,
     PROBLEMS,
     REFUND_NOT_SUPPORTED,
     REFUSALS,
@@ -48,8 +50,17 @@ class Own:
     name = "recaudo"
     key_headers: Sequence[bytes] = (b"idempotency-key", b"x-idempotency")
 
-    def __init__(self, core: Core, authenticator: Authenticator, policy: UrlPolicy, stop: asyncio.Event) -> None:
-        self.router = Router(routes(Operations(core, authenticator, policy, stop)))
+    def __init__(
+        self,
+        core: Core,
+        authenticator: Authenticator,
+        policy: UrlPolicy,
+        stop: asyncio.Event,
+        *,
+        import_bytes_max: int = imports.IMPORT_BYTES_MAX,
+    ) -> None:
+        operations = Operations(core, authenticator, policy, stop, import_bytes_max=import_bytes_max)
+        self.router = Router(routes(operations))
 
     def read_keys(self, authorization: bytes | None) -> Sequence[str]:
         """The keys of `Bearer <key>` or `Basic base64(key:)`. Raises Problem UNAUTHENTICATED."""
@@ -58,6 +69,8 @@ class Own:
     def refuse(self, problem: Problem, request_id: str) -> Reply:
         """The answer to a problem found before the operation ran."""
         status, message = PROBLEMS[problem.kind]
+        if problem.about is not None and problem.kind in PRECISELY:
+            message = PRECISELY[problem.kind].format(problem.about)
         headers = list(problem.headers)
         if problem.kind is ProblemKind.UNAUTHENTICATED:
             headers.append(("WWW-Authenticate", 'Bearer realm="recaudo"'))
@@ -96,7 +109,7 @@ def _refusal(error: Exception) -> Reply | None:
         case NotUndoableError():
             return refused(error)
         case _:
-            return _money_error(error)
+            return imports.answer(error) or _money_error(error)
 
 
 def _money_error(error: Exception) -> Reply | None:

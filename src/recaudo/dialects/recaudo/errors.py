@@ -26,6 +26,12 @@ PROBLEMS: Mapping[ProblemKind, tuple[int, str]] = {
     ProblemKind.INTERNAL_ERROR: (500, "A fault of the server. Nothing was written."),
 }
 
+PRECISELY: Mapping[ProblemKind, str] = {
+    ProblemKind.BODY_TOO_LARGE: "The body is larger than {}.",
+    ProblemKind.UNSUPPORTED_MEDIA_TYPE: "Send one of these as Content-Type: {}.",
+}
+"""Where a route has rules of its own, and says which."""
+
 PAYING_REFUSALS: Mapping[Refusal, str] = {
     Refusal.COLLECTION_PAID: "It is paid already.",
     Refusal.COLLECTION_CANCELLED: "It was cancelled.",

@@ -20,10 +20,15 @@ def once_of(request: ApiRequest) -> Once | None:
     if request.once_key is None:
         return None
     return Once(
-        scope=f"recaudo {request.route.method} {request.path.lower()}",
+        scope=once_scope(request),
         key=request.once_key,
         request=canonical(request.body or {}),
     )
+
+
+def once_scope(request: ApiRequest) -> str:
+    """Where a key counts."""
+    return f"recaudo {request.route.method} {request.path.lower()}"
 
 
 def once_of_secrets(request: ApiRequest) -> Once | None:

@@ -8,6 +8,7 @@ from recaudo import __version__
 from recaudo.dialects.recaudo import (
     openapi_attempts as attempts,
     openapi_examples as examples,
+    openapi_imports as imports,
     openapi_money_examples as money_examples,
     openapi_money_schemas as money_schemas,
     openapi_receipts as receipts,
@@ -31,6 +32,7 @@ _TAGS: Mapping[str, tuple[str, str]] = {
     "refunds": ("Refunds", "Giving money back, and asking for it again."),
     "reconciling": ("Reconciling", "What gateways report and we do not, and the reverse."),
     **receipts.TAGS,
+    **imports.TAGS,
     "clock": ("Clock", "The account's own present. Test accounts move it."),
     "sandbox": ("Sandbox", "A gateway that does what you ask, for test accounts."),
     "types": ("Event types", "What the feed shows, and endpoints of the dialect `recaudo` are sent: one `POST` each."),
@@ -75,6 +77,7 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
         ("invoice_id", "The invoice.", examples.INVOICE_ID),
         *((name, *said) for name, said in attempts.PATH_PARAMETERS.items()),
         *((name, *said) for name, said in receipts.PATH_PARAMETERS.items()),
+        *((name, *said) for name, said in imports.PATH_PARAMETERS.items()),
     )
 }
 
@@ -99,13 +102,14 @@ def document(router: Router, base_url: str) -> Json:
                 **money_schemas.ANSWERS,
                 **receipts.SCHEMAS,
                 **attempts.SCHEMAS,
+                **imports.SCHEMAS,
                 **BODIES,
                 **money_schemas.BODIES,
             },
             headers=_HEADERS,
             path_parameters=_PATH_PARAMETERS,
             once_parameter=_KEY_PARAMETER,
-            operations={**OPERATIONS, **receipts.OPERATIONS, **attempts.OPERATIONS},
+            operations={**OPERATIONS, **receipts.OPERATIONS, **attempts.OPERATIONS, **imports.OPERATIONS},
             errors=errors(),
             problems={kind: kind.value for kind in ProblemKind},
             events=EVENTS,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from recaudo.dialects.recaudo import imports
 from recaudo.dialects.recaudo.errors import (
     GATEWAY_SILENT,
     KIND_TAKEN,
@@ -24,6 +25,7 @@ from recaudo.domain.undoing import NotUndoableError
 from recaudo.edge.http import Reply
 from recaudo.edge.openapi import ErrorCase, Json
 from recaudo.edge.problems import ProblemKind
+from recaudo.usecases.imports import EmptyFileError, GivenUpError, TooManyImportsError
 
 _HEADERS_OF: Mapping[ProblemKind, tuple[str, ...]] = {
     ProblemKind.UNAUTHENTICATED: ("WWW-Authenticate",),
@@ -49,6 +51,13 @@ def _bad_query(field: str, message: str, when: str) -> ErrorCase:
 
 def _missing(when: str) -> ErrorCase:
     return _case(error_reply(404, "not_found", "There is no such object."), when)
+
+
+def imports_answer(error: Exception) -> Reply:
+    """What an error about a file is answered."""
+    found = imports.answer(error)
+    assert found is not None, "it is one of those"
+    return found
 
 
 def _refusal(refusal: Refusal, message: str) -> ErrorCase:
@@ -162,6 +171,11 @@ def errors() -> dict[str, ErrorCase]:
         ),
         **_money_errors(),
         **_starting_errors(),
+        "not_found_import": _missing("There is no such import, or it was forgotten."),
+        "invalid_query_import": _bad_query("dates", "Must be one of iso, dmy.", "A parameter is unknown or wrong."),
+        "too_many_imports": _case(imports_answer(TooManyImportsError()), imports.TOO_MANY),
+        "upload_given_up": _case(imports_answer(GivenUpError()), imports.GIVEN_UP),
+        "empty_file": _case(imports_answer(EmptyFileError()), imports.EMPTY),
         "too_many_waiting": _case(
             error_reply(429, "too_many_waiting", "Too many requests of this account wait."),
             "20 requests of this account wait for events already.",

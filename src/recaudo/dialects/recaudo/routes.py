@@ -13,6 +13,7 @@ from recaudo.dialects.recaudo.errors import InvalidError
 from recaudo.dialects.recaudo.feed import Feed
 from recaudo.dialects.recaudo.gateways import Gateways
 from recaudo.dialects.recaudo.handling import id_of, ok
+from recaudo.dialects.recaudo.imports import IMPORT_BYTES_MAX, Imports
 from recaudo.dialects.recaudo.parse import parse_clock, parse_sandbox_payment
 from recaudo.dialects.recaudo.receipts import Receipts
 from recaudo.dialects.recaudo.refunds import Refunds
@@ -32,7 +33,15 @@ from recaudo.usecases.core import Core, NotFoundError
 class Operations:
     """Handlers of the routes, over one core."""
 
-    def __init__(self, core: Core, authenticator: Authenticator, policy: UrlPolicy, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        core: Core,
+        authenticator: Authenticator,
+        policy: UrlPolicy,
+        stop: asyncio.Event,
+        *,
+        import_bytes_max: int = IMPORT_BYTES_MAX,
+    ) -> None:
         self._core = core
         self._authenticator = authenticator
         self.feed = Feed(core, stop)
@@ -43,6 +52,7 @@ class Operations:
         self.receipts = Receipts(core)
         self.attempts = Attempts(core, policy)
         self.withholdings = Withholdings(core)
+        self.imports = Imports(core, bytes_max=import_bytes_max)
 
     async def get_clock(self, request: ApiRequest) -> Reply:
         """GET /clock: the account's present."""
@@ -102,6 +112,7 @@ def routes(operations: Operations) -> Sequence[Route]:
         *o.receipts.routes(),
         *o.withholdings.routes(),
         *o.attempts.routes(),
+        *o.imports.routes(),
         Route(
             method="GET",
             path="/clock",
