@@ -270,7 +270,7 @@ async def test_a_refund_that_cannot_be_used_is_refused_by_its_field(
     assert [error["field"] for error in refused["errors"]] == [field]
 
 
-@pytest.mark.parametrize("name", [str(uuid4()), "nonsense"])
+@pytest.mark.parametrize("name", ["019a0279-0000-7000-8000-000000000000", "nonsense"])
 async def test_what_is_not_there(shop: Shop, name: str) -> None:
     for method, path, body in (
         ("POST", f"/receipts/{name}/refund", {"reason": "x"}),
