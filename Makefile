@@ -41,7 +41,7 @@ fuzz: setup-dev ## requests made from the documents and from bytes, for long (AR
 	@RECAUDO_FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzzing --deselect tests/fuzzing/test_documents.py --timeout 3600
 
 test: setup-dev check-browser ## run every test (ARGS="..." goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: setup-dev ## check style, types and the layers
 	$(BIN)/ruff check

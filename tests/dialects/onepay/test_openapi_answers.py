@@ -1,10 +1,11 @@
 """What the server answers, held against the OpenAPI documents: status, headers, schema, members and their order."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from tests.concurrency.test_isolation import FILE
 from tests.dialects.onepay.openapi import BASE_URL, DOCUMENTS, ROUTERS, in_order, operations, resolved, validator
 from tests.dialects.onepay.parsing import example
 from tests.dialects.treli.stage import Stage
@@ -28,13 +29,28 @@ class Witness:
         self.seen.add(operation_id)
         for name, header in response["headers"].items():
             assert name in answer.headers or not resolved(header, self._document).get("required"), name
-        if "content" in response:
+        if answer.json is None and "content" in response:
+            assert answer.headers["Content-Type"].partition(";")[0] in response["content"], "a file"
+        elif "content" in response:
             schema = response["content"]["application/json"]["schema"]
             validator(schema, self._document).validate(answer.json)
             in_order(answer.json, schema, self._document, operation_id)
         else:
             assert answer.body == b""
         return answer.json
+
+
+async def imports_of_our_own(own: Witness, world: World) -> None:
+    file = {"data": FILE, "headers": {"Content-Type": "text/csv"}}
+    made = await own.call("startImport", "/imports", once="f", **file)
+    await own.call("startImport", "/imports", once="f", **file)
+    await own.call("startImport", "/imports?dates=mdy", **file)
+    await own.call("startImport", "/imports", data=b"", headers=file["headers"])
+    await world.drain()
+    assert (await own.call("getImport", f"/imports/{made['id']}"))["state"] == "done"
+    await own.call("getRefusedRows", f"/imports/{made['id']}/refused")
+    for path in (f"/imports/{uuid4()}", "/imports/x"):
+        await own.call("getImport", path)
 
 
 async def webhooks_of_onepay(onepay: Witness) -> None:
@@ -208,6 +224,7 @@ async def test_what_the_server_answers_is_what_the_documents_say(world: World, c
     await webhooks_of_onepay(onepay)
     await webhooks_of_our_own(own, world, made["id"])
     await money_of_our_own(own, world, onepay)
+    await imports_of_our_own(own, world)
     await attempts_of_our_own(own, onepay)
     await registers_of_our_own(own, client)
     await own.call("moveClock", "/clock", {"advance_seconds": 1})

@@ -195,7 +195,11 @@ async def test_a_refund_that_the_gateway_never_decides_is_settled_by_a_person(sh
             break
         await asyncio.sleep(0.02)
     assert now["state"] == "processing"
-    for body, field in (({"state": "gone", "evidence": "x"}, "state"), ({"state": "failed"}, "evidence")):
+    for body, field in (
+        ({"state": "gone", "evidence": "x"}, "state"),
+        ({"state": {}, "evidence": "x"}, "state"),
+        ({"state": "failed"}, "evidence"),
+    ):
         refused = await shop.refused("POST", f"{path}/settle", body, status=422, code="validation_error")
         assert [error["field"] for error in refused["errors"]] == [field]
     said = {"state": "succeeded", "evidence": "Panel, devolución 8841"}

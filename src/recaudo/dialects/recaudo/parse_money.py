@@ -138,7 +138,7 @@ def parse_settlement(body: Mapping[str, Any]) -> tuple[RefundAnswer, str]:
     """What a person found out of a refund, and what proves it. Raises InvalidError."""
     _check_members(body, _SETTLE_MEMBERS)
     word = body.get("state")
-    if word not in SETTLED:
+    if not isinstance(word, str) or word not in SETTLED:
         raise InvalidError("state", f"Must be one of {', '.join(SETTLED)}.")
     evidence = read_text(body, "evidence", EVIDENCE_CHARS_MAX)
     return SETTLED[word], evidence
