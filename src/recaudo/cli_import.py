@@ -227,8 +227,11 @@ class Bar:
     def say(self, bad: Any) -> None:  # noqa: ANN401
         """One refused row, for those who watch; all of them are in the report."""
         self.shown += 1
-        text = "; ".join(str(problem) for problem in bad.problems)
-        self._console.print(f"line {bad.row.line}: {text}", highlight=False, markup=False, soft_wrap=True)
+        from recaudo.importing.refused import in_one_line
+
+        self._console.print(
+            f"line {bad.row.line}: {in_one_line(bad.problems)}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _show(shell: Shell, loaded: Any, kept: Path | None, *, seconds: float, dry_run: bool, json: bool) -> None:  # noqa: ANN401

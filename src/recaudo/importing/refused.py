@@ -126,4 +126,9 @@ def _line(titles: Sequence[str], row: Refused) -> list[Any]:
     """The row under the same columns; what stood in an earlier report's own is dropped."""
     cells = [*row.cells, *[None] * (len(titles) - len(row.cells))]
     kept = [cell for title, cell in zip(titles, cells, strict=False) if normalised(title) not in REPORT_COLUMNS]
-    return [*kept, row.line, "; ".join(row.errors)]
+    return [*kept, row.line, in_one_line(row.errors)]
+
+
+def in_one_line(problems: Iterable[object]) -> str:
+    """Every reason why a row was refused, as one sentence."""
+    return "; ".join(str(problem).rstrip(".") for problem in problems) + "."
