@@ -81,7 +81,7 @@ class Stage:
     @contextlib.contextmanager
     def server(self, url: str, *, workers: int, log_level: str, runs_worker: bool = True) -> Generator[Server]:
         """A server on a database, as the command line starts it."""
-        port = _free_port()
+        port = free_port()
         options = ["--port", str(port), "--workers", str(workers)]
         options += [] if runs_worker else ["--no-worker"]
         with self._program("serve", *options, url=url, log_level=log_level) as process:
@@ -204,7 +204,8 @@ def _other_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
