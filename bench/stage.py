@@ -217,9 +217,9 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log_path: P
         if process.poll() is not None:
             break
         with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+                connection.request("GET", "/health")
+                if connection.getresponse().status == 200:
+                    return
         time.sleep(0.05)
     raise BenchError(f"the server did not start: {log_path.read_text(errors='replace')}")

@@ -1,4 +1,4 @@
-"""Fetching a peer from the package index, when a benchmark wants it: pinned, by hash, into a folder that is removed later.
+"""Fetching a peer from the package index when a benchmark wants it: pinned, by hash, into a folder that goes again.
 
 The index is the one that pip is set to use on this machine. Nothing is installed into the environment of Recaudo.
 """

@@ -132,10 +132,10 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/v1/invoices", headers={"Authorization": f"Bearer {KEY}"})
-            if connection.getresponse().status == 200:
-                return
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+                connection.request("GET", "/v1/invoices", headers={"Authorization": f"Bearer {KEY}"})
+                if connection.getresponse().status == 200:
+                    return
         time.sleep(0.05)
     raise BenchError(f"localstripe did not start: {log.read_text(errors='replace')}")
 

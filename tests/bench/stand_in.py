@@ -105,5 +105,5 @@ LIAR = Peer(
 if __name__ == "__main__":
     _Handler.kept, _Handler.lies = {}, LYING in sys.argv
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        print(server.server_port, flush=True)
+        print(server.server_port, flush=True)  # noqa: T201 - for whoever started it
         server.serve_forever()

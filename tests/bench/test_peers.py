@@ -63,7 +63,6 @@ def test_rows_stand_by_work_and_connections_with_ourselves_first():
 
 def test_an_index_that_has_something_else_is_an_error_that_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     line = "recaudo-peer-that-is-not-there==1 --hash=sha256:" + "0" * 64
     with pytest.raises(BenchError, match="could not be fetched from the package index"):
         fetching.fetch("nobody", line, needs=[line], folder=tmp_path / "nobody")
