@@ -1,7 +1,7 @@
 """What the load generator has a connection do: a job asks, is told the answer, and asks again until it is done.
 
-A job is a generator: it yields whole HTTP requests and is sent whole answers, as bytes. What it needs is made before the
-clock starts where that is possible; what it does between two requests is part of the client's cost.
+A job is a generator: it yields whole HTTP requests and is sent whole answers, as bytes. What it does
+between two of them is part of the client's cost.
 """
 
 import json

@@ -1,12 +1,12 @@
 """What HTTP costs beyond raw SQL for each operation but the create: PUT, GET, the list, and the payer's page.
 
-The yardstick of each is one statement, written by hand, that reads or writes the same rows: as a program without Recaudo
-would, that knows what it wants and decides nothing. pgbench sends it, prepared, over the unix socket. A statement that
-writes locks nothing first, as each of its clients has invoices of its own.
+The yardstick of each is one statement, written by hand, that reads or writes the same rows: as a program without
+Recaudo would, that knows what it wants and decides nothing. pgbench sends it, prepared, over the unix socket. The one
+that writes locks nothing first, as each of its clients has invoices of its own.
 
-All phases of an operation share a fresh copy of one database with a few thousand open invoices, made through the
-product's own door. Afterwards the invoices must have as many versions as changes were acknowledged, by both ways, and the
-doctor must find nothing, or there are no figures.
+Both ways of an operation share a fresh copy of one database with a few thousand open invoices, made through the
+product's own door. Afterwards the invoices must have as many versions as changes were acknowledged, by both ways, and
+the doctor must find nothing, or there are no figures.
 """
 
 import asyncio
@@ -253,7 +253,7 @@ def _show(rows: Sequence[dict[str, Any]], machine: dict[str, Any], options: Opti
     console = Console(width=None if sys.stdout.isatty() else report.TABLE_WIDTH, highlight=False)
     console.print(table)
     console.print(
-        f"Medians of {options.rounds} rounds of {options.seconds:g} s, after {options.warmup:g} s of warm-up each, among "
-        f"{INVOICES:,} invoices. Of raw: the median of each round's own ratio."
+        f"Medians of {options.rounds} rounds of {options.seconds:g} s, after {options.warmup:g} s of warm-up each, "
+        f"among {INVOICES:,} invoices. Of raw: the median of each round's own ratio."
     )
     console.print(report.machine_line(machine))

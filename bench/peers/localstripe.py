@@ -131,11 +131,11 @@ def _starting(*, writes_file: bool) -> Callable[[Stage, Path], contextlib.Abstra
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-                connection.request("GET", "/v1/invoices", headers={"Authorization": f"Bearer {KEY}"})
-                if connection.getresponse().status == 200:
-                    return
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with contextlib.suppress(OSError), contextlib.closing(connection):
+            connection.request("GET", "/v1/invoices", headers={"Authorization": f"Bearer {KEY}"})
+            if connection.getresponse().status == 200:
+                return
         time.sleep(0.05)
     raise BenchError(f"localstripe did not start: {log.read_text(errors='replace')}")
 

@@ -1,4 +1,4 @@
-"""The client of one phase, a process of its own: creates, reads and lists for a time each, then looks whether all is true.
+"""The client of one phase, a process of its own: creates, reads and lists for a time each, then looks if all is true.
 
 `python -m bench.peers.visit '{"peer": "bench.peers.recaudo:PEER", ...}'` prints what it counted as one JSON object.
 """

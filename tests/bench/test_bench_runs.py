@@ -67,3 +67,15 @@ def test_importing_measures_the_import_beside_the_same_rows_in_raw_sql(tmp_path:
         ("again", 4000),
     ]
     assert all(phase["per_second"] > 0 for phase in phases)
+
+
+def test_operations_measures_each_beside_its_own_raw_sql_and_leaves_healthy_books(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench", "operations", *QUICK, f"--json={file}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert result.returncode == 0, result.stderr
+
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    rows = [(row["operation"], row["way"]) for row in figures["medians"]]
+    assert rows == [(name, way) for name in ("PUT", "GET", "list", "payer's page") for way in ("raw SQL", "HTTP")]
+    assert all(phase["driven"]["acknowledged"] > 0 for phase in figures["phases"])
