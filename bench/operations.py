@@ -187,7 +187,9 @@ def _http(stage: Stage, url: str, operation: str, options: Options, *, port: int
     return driving.run("bench.operations:jobs", arguments, port=port, connections=connections, options=options)
 
 
-def jobs(*, port: int, connections: int, operation: str, key: str, targets: list[list[str]], **_: float):
+def jobs(
+    *, port: int, connections: int, operation: str, key: str, targets: list[list[str]], **_: float
+) -> list[Iterator[Job]]:
     """For the load generator: each connection has invoices of its own to change."""
     host = f"127.0.0.1:{port}"
     return [_jobs(operation, targets[number::connections], host=host, key=key) for number in range(connections)]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from bench.jobs import Job, accept, request
 from bench.peers.peer import Address, Made, Peer, nothing_to_install
@@ -47,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
-    kept: dict[str, dict[str, object]]
+    kept: dict[str, Any]
     lies: bool
 
     def do_POST(self) -> None:
