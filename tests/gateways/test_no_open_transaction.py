@@ -93,8 +93,8 @@ async def test_no_request_leaves_from_within_a_transaction(kind: str, own_url: s
 
 
 async def test_a_request_from_within_a_transaction_would_be_seen(own_url: str, watch: Watch) -> None:
-    async with a_till(own_url, "wompi", "card") as till:
-        async with till.core.database.transaction(), aiohttp.ClientSession() as session:
-            async with session.get(till.fake.base_url):
-                pass
+    async with a_till(own_url, "wompi", "card") as till, aiohttp.ClientSession() as session:
+        async with till.core.database.transaction():
+            answer = await session.get(till.fake.base_url)
+        answer.release()
     assert watch.inside == [f"GET {till.fake.base_url}"]
