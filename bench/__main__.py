@@ -6,14 +6,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench import create_invoice, importing, scale, webhooks
+from bench import create_invoice, importing, operations, scale, webhooks
 from bench.options import BenchError, Options
+from bench.peers import comparing
 
 BENCHES = {
     "create_invoice": create_invoice.run,
     "webhooks": webhooks.run,
     "scale": scale.run,
     "importing": importing.run,
+    "operations": operations.run,
+    "peers": comparing.run,
 }
 
 
@@ -38,7 +41,7 @@ def read_arguments(arguments: list[str]) -> tuple[list[str], Options]:
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each measured phase")
     parser.add_argument("--warmup", type=float, default=2.0, help="seconds before it that do not count")
     parser.add_argument("--rounds", type=int, default=3, help="times that all phases are repeated")
-    parser.add_argument("--connections", type=_numbers, default=(1, 16, 64), help="create_invoice: as 1,16,64")
+    parser.add_argument("--connections", type=_numbers, default=(1, 16, 64), help="clients at once, as 1,16,64")
     parser.add_argument("--workers", type=_numbers, default=(1, 2), help="create_invoice: server processes, as 1,2")
     rows = "webhooks: delivered rows in the way of a claim; its other crowds are a part of that"
     parser.add_argument("--rows", type=int, default=1_000_000, help=rows)

@@ -5,19 +5,15 @@ machine that slows down slows all of them. After a phase the database must hold 
 the doctor must be content; else there are no figures.
 """
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import pgbench, raw_sql, report, stage as stages
+from bench import driving, pgbench, raw_sql, report, stage as stages
 from bench.cpu import Usage
 from bench.driven import Driven
 from bench.options import BenchError, Options
@@ -26,9 +22,7 @@ from bench.quiet import Patience
 from bench.report import Figures, Subject
 from bench.stage import Server, Stage
 
-ROOT = Path(__file__).parents[1]
 RAW = Subject(name="raw SQL")
-GENERATOR_EXTRA_S = 60
 
 
 def run(options: Options) -> None:
@@ -123,25 +117,13 @@ class CreateInvoice:
         )
 
     def _http(self, server: Server, connections: int) -> Driven:
-        wanted = {
-            "port": server.port,
-            "key": self._stage.account.key,
-            "connections": connections,
-            "seconds": self._options.seconds,
-            "warmup": self._options.warmup,
-            "seed": time.time_ns(),
-        }
-        result = subprocess.run(
-            [sys.executable, "-m", "bench.load", json.dumps(wanted)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=self._options.seconds + self._options.warmup + GENERATOR_EXTRA_S,
-            check=False,
+        return driving.run(
+            "bench.published:creations",
+            {"key": self._stage.account.key, "seed": time.time_ns()},
+            port=server.port,
+            connections=connections,
+            options=self._options,
         )
-        if result.returncode != 0:
-            raise BenchError(f"the load generator gave up: {result.stderr.strip().splitlines()[-1]}")
-        return Driven(**json.loads(result.stdout))
 
     def _watch(self, subject: Subject, drive: Callable[[], Driven], connections: int, server: Server | None) -> Figures:
         """Run a driver and note who used the processors meanwhile."""

@@ -7,9 +7,12 @@ from the same ranges.
 import json
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
+
+from bench.jobs import Job, accept
 
 FILE = Path(__file__).parents[1] / "tests" / "fixtures" / "onepay" / "create-invoice.request.json"
 
@@ -17,6 +20,9 @@ FILE = Path(__file__).parents[1] / "tests" / "fixtures" / "onepay" / "create-inv
 REFERENCES = (1_060_500_000, 1_060_504_999)
 PROVIDER_IDS = (100_000_000_000_000, 999_999_999_999_999)
 PHONES = (573_100_000_000, 573_109_999_999)
+
+# Requests made in advance, per second of load. More are made on the way should a server ever need them.
+RATE_FORESEEN = 8_000
 
 
 def body(*, provider_id: object, phone: object, reference: object) -> str:
@@ -51,3 +57,16 @@ def http_requests(port: int, key: str, *, seed: int) -> Iterator[bytes]:
             phone=draw.randint(*PHONES),
             reference=draw.randint(*REFERENCES),
         ).encode("latin-1")
+
+
+def creations(
+    *, port: int, key: str, seed: int, connections: int, seconds: float, warmup: float
+) -> Sequence[Iterator[Job]]:
+    """Jobs for the load generator: all connections draw from the same requests, most of them made in advance."""
+    spare = http_requests(port, key, seed=seed)
+    ready = list(islice(spare, int(RATE_FORESEEN * (seconds + warmup))))
+    return list(repeat((_creation(request) for request in chain(ready, spare)), connections))
+
+
+def _creation(request: bytes) -> Job:
+    accept((yield request), status=b"201")

@@ -81,7 +81,7 @@ class Stage:
     @contextlib.contextmanager
     def server(self, url: str, *, workers: int, log_level: str, runs_worker: bool = True) -> Generator[Server]:
         """A server on a database, as the command line starts it."""
-        port = _free_port()
+        port = free_port()
         options = ["--port", str(port), "--workers", str(workers)]
         options += [] if runs_worker else ["--no-worker"]
         with self._program("serve", *options, url=url, log_level=log_level) as process:
@@ -204,7 +204,8 @@ def _other_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -215,8 +216,8 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log_path: P
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
             connection.request("GET", "/health")
             if connection.getresponse().status == 200:
                 return

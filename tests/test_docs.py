@@ -295,6 +295,37 @@ def test_every_kind_of_event_is_documented():
     assert {kind for kind in EVENT_TYPES if f"`{kind}`" not in page} == set()
 
 
+# --- What is promised, and what shows it ---
+
+
+def test_every_test_that_shows_a_guarantee_exists_and_so_does_the_command_that_repeats_it():
+    page = read(REFERENCE / "guarantees.md")
+    named = set(re.findall(r"\btests/[\w./]*\w", page))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+    targets = set(re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), flags=re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", page)) - targets == set()
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert set(re.findall(r"`recaudo ([a-z-]+)", page)) - commands == set()
+
+
+def promises() -> list[str]:
+    """Each guarantee from its heading on."""
+    guaranteed = read(REFERENCE / "guarantees.md").partition("\n## Figures")[0]
+    return re.split(r"^### ", re.sub(r"^## .*$", "", guaranteed, flags=re.MULTILINE), flags=re.MULTILINE)[1:]
+
+
+def test_every_promise_says_what_tries_it_and_how_to_try_it_again():
+    assert len(promises()) > 15
+    for promise in promises():
+        assert re.search(r"^- Tried by `tests/", promise, flags=re.MULTILINE), promise
+        assert re.search(r"^- Again: `(make|recaudo) ", promise, flags=re.MULTILINE), promise
+
+
+def test_every_check_of_the_doctor_guards_a_guarantee():
+    told = [promise.partition("\n- The doctor:")[2].partition("\n- ")[0] for promise in promises()]
+    assert set(re.findall(r"`([\w-]+)`", "".join(told))) == {check.name for check in CHECKS}
+
+
 # --- Every page ---
 
 

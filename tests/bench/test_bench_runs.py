@@ -4,18 +4,23 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--seconds=1", "--warmup=0", "--rounds=1", "--connections=4", "--workers=1")
 
 
-def test_create_invoice_measures_every_subject_and_loses_no_invoice(tmp_path: Path) -> None:
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "bench", "create_invoice", *QUICK, f"--json={file}"]
+def figures_of(name: str, *options: str, folder: Path) -> dict[str, Any]:
+    """What a benchmark writes for programs."""
+    file = folder / "figures.json"
+    command = [sys.executable, "-m", "bench", name, *options, f"--json={file}"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
     assert result.returncode == 0, result.stderr
+    return json.loads(file.read_text(encoding="utf-8"))
 
-    figures = json.loads(file.read_text(encoding="utf-8"))
+
+def test_create_invoice_measures_every_subject_and_loses_no_invoice(tmp_path: Path) -> None:
+    figures = figures_of("create_invoice", *QUICK, folder=tmp_path)
     subjects = [row["subject"] for row in figures["medians"]]
     assert subjects == ["raw SQL", "HTTP, 1 process", "HTTP, 1 process, info log"]
     for phase in figures["phases"]:
@@ -23,14 +28,7 @@ def test_create_invoice_measures_every_subject_and_loses_no_invoice(tmp_path: Pa
 
 
 def test_webhooks_measures_every_subject_and_loses_no_delivery(tmp_path: Path) -> None:
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "bench", "webhooks", "--seconds=0.2", "--warmup=0", "--rounds=1", "--rows=2000"]
-    result = subprocess.run(
-        [*command, f"--json={file}"], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
-    )
-    assert result.returncode == 0, result.stderr
-
-    figures = json.loads(file.read_text(encoding="utf-8"))
+    figures = figures_of("webhooks", "--seconds=0.2", "--warmup=0", "--rounds=1", "--rows=2000", folder=tmp_path)
     told = [(row["case"], row["subject"]) for row in figures["telling"]]
     senders = ("bare loop", "worker", "bare loop, uvloop")
     assert told == [(case, sender) for case in ("1 endpoint", "20 endpoints") for sender in senders]
@@ -40,14 +38,7 @@ def test_webhooks_measures_every_subject_and_loses_no_delivery(tmp_path: Path) -
 
 
 def test_scale_measures_every_operation_at_every_size_and_leaves_healthy_books(tmp_path: Path) -> None:
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "bench", "scale", "--seconds=0.05", "--rounds=1", "--size=1200,2400"]
-    result = subprocess.run(
-        [*command, f"--json={file}"], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
-    )
-    assert result.returncode == 0, result.stderr
-
-    figures = json.loads(file.read_text(encoding="utf-8"))
+    figures = figures_of("scale", "--seconds=0.05", "--rounds=1", "--size=1200,2400", folder=tmp_path)
     assert figures["sizes"] == [1200, 2400]
     assert {len(row["ms"]) for row in figures["operations"]} == {2}
     assert len(figures["operations"]) == 18
@@ -55,15 +46,17 @@ def test_scale_measures_every_operation_at_every_size_and_leaves_healthy_books(t
 
 
 def test_importing_measures_the_import_beside_the_same_rows_in_raw_sql(tmp_path: Path) -> None:
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "bench", "importing", "--seconds=0.5", "--rounds=1", f"--json={file}"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
-    assert result.returncode == 0, result.stderr
-
-    (phases,) = json.loads(file.read_text(encoding="utf-8"))["rounds"]
+    (phases,) = figures_of("importing", "--seconds=0.5", "--rounds=1", folder=tmp_path)["rounds"]
     assert [(phase["name"], phase["rows"]) for phase in phases] == [
         ("raw SQL", 4000),
         ("import", 4000),
         ("again", 4000),
     ]
     assert all(phase["per_second"] > 0 for phase in phases)
+
+
+def test_operations_measures_each_beside_its_own_raw_sql_and_leaves_healthy_books(tmp_path: Path) -> None:
+    figures = figures_of("operations", *QUICK, folder=tmp_path)
+    rows = [(row["operation"], row["way"]) for row in figures["medians"]]
+    assert rows == [(name, way) for name in ("PUT", "GET", "list", "payer's page") for way in ("raw SQL", "HTTP")]
+    assert all(phase["driven"]["acknowledged"] > 0 for phase in figures["phases"])
