@@ -1,5 +1,6 @@
 """A QR code of a link as inline SVG, free of style attributes so that a strict content policy accepts it."""
 
+from functools import lru_cache
 from typing import Final
 
 import segno
@@ -7,8 +8,11 @@ from markupsafe import Markup
 
 # Readers want four light modules around the code; a tile with padding would shrink on paper, a border does not.
 QUIET_ZONE: Final = 4
+# Drawing a code takes half of the time of a page, and a page that waits is looked at again and again.
+REMEMBERED: Final = 1024
 
 
+@lru_cache(maxsize=REMEMBERED)
 def qr_svg(link: str) -> Markup:
     """The code as one `<svg>` element without a size: the style sheet decides how large it is.
 
