@@ -138,7 +138,10 @@ class Clerk:
         for number in range(self._chance.choice((0, 1, 1, 2))):
             part = 1000 + 10 * number + self._chance.randrange(10)
             mark = f"{key} {part}00"
-            if await self._write("part", client, "POST", f"{path}/partial_payment", {"amount": part}, mark=mark) is None:
+            if (
+                await self._write("part", client, "POST", f"{path}/partial_payment", {"amount": part}, mark=mark)
+                is None
+            ):
                 return
         if self._chance.random() < 0.3:
             path = f"/v1/invoices/{invoice['id']}/void"

@@ -9,7 +9,7 @@ import contextlib
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -42,6 +42,7 @@ class Machine(World):
         super().__init__(handle.url, home)
         self._layout = Layout(home.resolve())
         self._chance = chance
+        self._delays = Random(chance.random())
         self._worker: subprocess.Popen[bytes] | None = None
         self._is_stopping = False
         self.killed: Counter[str] = Counter()
@@ -68,24 +69,37 @@ class Machine(World):
 
     # --- Killing ---
 
-    async def kill_for(self, seconds: float, *, every_s: float, told: Callable[[], object] = lambda: None) -> None:
-        """Kill something every so often; `told` is called after each."""
-        async with asyncio.timeout(None) as ending:
-            ending.reschedule(asyncio.get_running_loop().time() + seconds)
-            with contextlib.suppress(asyncio.CancelledError):
+    async def kill_for(self, seconds: float, *, every_s: float) -> None:
+        """Kill something of WEIGHTS every so often."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 while True:
-                    await asyncio.sleep(self._chance.uniform(0.3, 1.7) * every_s)
-                    self.kill(self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0])
-                    told()
+                    (what,) = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
+                    await self._kill_soon(what, every_s)
 
-    def kill(self, what: str) -> None:
-        """SIGKILL one of the things of WEIGHTS; nothing where there is none at this moment."""
+    async def kill_each(self, *, every_s: float) -> None:
+        """Kill everything of WEIGHTS once, in some order."""
+        for what in self._chance.sample(list(WEIGHTS), len(WEIGHTS)):
+            await self._kill_soon(what, every_s)
+
+    async def _kill_soon(self, what: str, about_s: float) -> None:
+        await asyncio.sleep(self._chance.uniform(0.3, 1.7) * about_s)
+        while not self.kill(what):
+            await asyncio.sleep(0.05)  # it is not there at this moment
+
+    def kill(self, what: str) -> bool:
+        """SIGKILL one of the things of WEIGHTS; says whether there was one."""
         victims = list(self._processes(what))
         for process in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        if victims:
-            self.killed[what] += 1
+        self.killed[what] += bool(victims)
+        return bool(victims)
+
+    def replace_worker(self) -> None:
+        """End the worker for good; the watcher starts another."""
+        for process in _with_children(self._worker):
+            process.kill()
 
     def _processes(self, what: str) -> Iterable[psutil.Process]:
         match what:
@@ -130,7 +144,7 @@ class Machine(World):
                     continue
                 if process.returncode != -9:
                     self.ended_by_themselves[what] += 1
-                await asyncio.sleep(self._chance.uniform(0, 1.5))
+                await asyncio.sleep(self._delays.uniform(0, 1.5))
                 if what == "server":
                     self._launch(SERVER_PROCESSES, "warning")
                 else:

@@ -43,8 +43,7 @@ class Write:
         return self.answer is not None and self.answer.status >= 400
 
     def __str__(self) -> str:
-        heard = "no answer" if self.answer is None else f"answered {self.answer.status}"
-        return f"{self.method} {self.path} (key {self.key}, sent {self.sent} times, {heard})"
+        return f"{self.method} {self.path} (key {self.key})"
 
     async def send(self) -> Answer | None:
         """Send it once; None when nobody knows what became of it."""

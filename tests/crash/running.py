@@ -1,10 +1,9 @@
 """One run: load, kills, calm, and everything that must hold then."""
 
 import asyncio
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,6 +111,7 @@ class Ended:
     seed: int
     seconds: float
     writes: Sequence[Write]
+    acknowledged: int  # while everything was killed, before the checks repeated anything
     killed: Counter[str]
     ended_by_themselves: Counter[str]
     webhooks: int
@@ -120,10 +120,6 @@ class Ended:
     @property
     def kinds(self) -> Counter[str]:
         return Counter(write.kind for write in self.writes)
-
-    def count(self, which: Callable[[Write], bool]) -> int:
-        """How many writes are so."""
-        return sum(map(which, self.writes))
 
 
 @asynccontextmanager
@@ -141,15 +137,19 @@ async def machine(home: Path, chance: Random) -> AsyncIterator[Machine]:
             await made.stop()
 
 
-async def run(home: Path, *, seconds: float, seed: int, every_s: float, told: Told = lambda _: None) -> Ended:
-    """Load and kills for so many seconds; then calm, and every check. `told` hears what is being done."""
+async def run(home: Path, *, seconds: float | None, seed: int, every_s: float, told: Told = lambda _: None) -> Ended:
+    """Load and kills for so many seconds, or until each kind was killed once; then calm, and every check.
+
+    `told` hears what is being done.
+    """
     chance, began_s = Random(seed), time.monotonic()
-    async with machine(home, chance) as it, receiving() as receiver:
+    async with machine(home, Random(seed)) as it, receiving() as receiver:
         load = Load(it, chance, receiver)
         await load.open()
         stop = asyncio.Event()
         working = asyncio.create_task(load.work(stop))
-        killing = asyncio.create_task(it.kill_for(seconds, every_s=every_s))
+        kills = it.kill_each(every_s=every_s) if seconds is None else it.kill_for(seconds, every_s=every_s)
+        killing = asyncio.create_task(kills)
         done, _ = await asyncio.wait({working, killing}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -159,12 +159,14 @@ async def run(home: Path, *, seconds: float, seed: int, every_s: float, told: To
         await working
         await _recover(it, load)
         told("checking")
+        acknowledged = sum(write.is_acknowledged for write in load.writes)
         wrong = await check(load)
         wrong += await _doctor(it)
     return Ended(
         seed=seed,
         seconds=time.monotonic() - began_s,
         writes=load.writes,
+        acknowledged=acknowledged,
         killed=it.killed,
         ended_by_themselves=it.ended_by_themselves,
         webhooks=len(receiver.received),
@@ -174,8 +176,7 @@ async def run(home: Path, *, seconds: float, seed: int, every_s: float, told: To
 
 async def _recover(it: Machine, load: Load) -> None:
     """A worker that is new, as if the leases of all the dead had ended, and all that was left for it done."""
-    it.kill("worker")
-    it.killed["worker"] -= 1
+    it.replace_worker()
     await it.free_leases()
     await load.calm()
 
