@@ -51,6 +51,12 @@ def tell(ended: Ended, console: Console) -> None:
         console.print("[green]every acknowledged write is there once, and nothing was lost or invented[/]")
 
 
+def tell_logs(home: Path, console: Console) -> None:
+    """What server, worker, keeper and PostgreSQL said last."""
+    for log in home.rglob("*.log"):
+        console.print(f"{log.name}:\n{log.read_text(errors='replace')[-20_000:]}", markup=False)
+
+
 @contextlib.contextmanager
 def ticking(seconds: float, console: Console) -> Iterator[Any]:
     """A bar that fills with time; what is called with a text shows it."""
@@ -78,9 +84,8 @@ async def main(arguments: Any) -> int:
                 Path(folder), seconds=arguments.seconds, seed=arguments.seed, every_s=arguments.every, told=told
             )
         tell(ended, console)
-        if ended.wrong and arguments.keep:
-            for log in Path(folder).rglob("*.log"):
-                console.print(f"{log.name}:\n{log.read_text(errors='replace')[-20_000:]}", markup=False)
+        if ended.wrong and arguments.logs:
+            tell_logs(Path(folder), console)
     return 0 if not ended.wrong else 1
 
 
@@ -89,5 +94,5 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=60, help="of load and kills; the checks come after them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=float, default=3.0, help="seconds between two kills, on average")
-    parser.add_argument("--keep", action="store_true", help="show the ends of the logs when something is wrong")
+    parser.add_argument("--logs", action="store_true", help="show the ends of the logs when something is wrong")
     sys.exit(asyncio.run(main(parser.parse_args())))

@@ -84,8 +84,8 @@ class Machine(World):
 
     async def _kill_soon(self, what: str, about_s: float) -> None:
         await asyncio.sleep(self._chance.uniform(0.3, 1.7) * about_s)
-        while not self.kill(what):
-            await asyncio.sleep(0.05)  # it is not there at this moment
+        while not self.kill(what):  # noqa: ASYNC110 - it is not there at this moment, and tells nobody when it is
+            await asyncio.sleep(0.05)
 
     def kill(self, what: str) -> bool:
         """SIGKILL one of the things of WEIGHTS; says whether there was one."""
