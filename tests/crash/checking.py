@@ -103,8 +103,9 @@ async def _repeat(write: Write, *, is_there: bool) -> list[str]:
     again = await write.send()
     if again is None:
         return [f"{write}: its key finds no answer when all is well again"]
-    write.answer = again
-    if heard is not None:
+    if heard is None:
+        write.answer = again
+    else:
         if again.status != heard.status:
             return [f"{write}: acknowledged with {heard.status}, and its key now gives {again.status}"]
         if not _is_same(write, heard.body, again.body):
