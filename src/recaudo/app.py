@@ -51,10 +51,11 @@ from recaudo.gateways.mercadopago import MercadoPago
 from recaudo.gateways.sandbox import Sandbox
 from recaudo.gateways.wompi import Wompi, WompiHosts
 from recaudo.importing.jobs import FilesOfRows
-from recaudo.store.database import Database, DatabaseAwayError
+from recaudo.store.database import Database, DatabaseAwayError, DiskFullError, TooManyConnectionsError
 from recaudo.store.deliveries import oldest_unattended
 from recaudo.store.due import oldest_due
 from recaudo.store.events import fit_feed
+from recaudo.store.room import check_room
 from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
 from recaudo.system import RandomIds, SystemClock, random_fraction
@@ -70,6 +71,8 @@ from recaudo.worker import loops
 
 # Due work older than this means that nobody performs it.
 DUE_STUCK_S = 300
+# What /health calls the errors that an operator can do something about; all others are `database_away`.
+_AWAY = {DiskFullError: "disk_full", TooManyConnectionsError: "connections_taken"}
 _WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
 _SUPERVISOR_VARIABLE = "RECAUDO_SERVE_SUPERVISOR"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -224,11 +227,13 @@ class Application:
         facts: dict[str, Any] = {"status": "ok", "version": __version__}
         try:
             assert self._database is not None, "the lifespan opens everything"
-            async with asyncio.timeout(5), self._database.connection() as connection:
-                oldest = await oldest_due(connection)
-                oldest["delivery"] = await oldest_unattended(connection, SystemClock().now())
-        except (DatabaseAwayError, TimeoutError):
-            facts |= {"status": "database_away"}
+            async with asyncio.timeout(5):
+                await check_room(self._database)
+                async with self._database.connection() as connection:
+                    oldest = await oldest_due(connection)
+                    oldest["delivery"] = await oldest_unattended(connection, SystemClock().now())
+        except (DatabaseAwayError, TimeoutError) as error:
+            facts |= {"status": _AWAY.get(type(error), "database_away")}
             return Reply(status=503, body=msgspec.json.encode(facts), headers=[("Retry-After", "1")])
         now = SystemClock().now()
         ages = {t: max(0.0, (now - at).total_seconds()) if at else 0.0 for t, at in oldest.items()}
