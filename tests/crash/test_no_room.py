@@ -175,22 +175,20 @@ async def test_a_log_without_room_ends_postgresql_which_comes_back_with_room(
         client = await world.merchant()
         kept = await some(client)
         trouble.fill(handle)
-        await use_up_the_log(world, handle)
+        await use_up_the_log(handle)
         await until_health(world, (503, "database_away"))
-        # Longer than the keeper would start a failing server at once.
+        # Through some tries of the keeper.
         await asyncio.sleep(4)
         assert await health(world) == (503, "database_away")
         await refused(client)
-        assert "PANIC" in handle.log_path.read_text()
-        assert "could not be started again" in handle.log_path.read_text()
         trouble.make_room(handle)
         await recovered(world, client, kept)
 
 
-async def use_up_the_log(world: World, handle: EmbeddedHandle) -> None:
-    """Go on to segments of the log that are not there, until PostgreSQL ends."""
+async def use_up_the_log(handle: EmbeddedHandle) -> None:
+    """Go on to segments of the log that are not there, until PostgreSQL ends and cannot be started."""
     async with asyncio.timeout(60):
-        while "PANIC" not in handle.log_path.read_text():
+        while "could not be started again" not in handle.log_path.read_text():
             with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 connection = await asyncpg.connect(handle.url)
                 await connection.execute("SELECT pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal()")
@@ -215,13 +213,12 @@ async def test_connections_that_others_took_are_named_and_waited_for(tmp_path: P
 
 async def take_all(url: str, taken: list[asyncpg.Connection]) -> None:
     """Every connection there is, those of Recaudo among them, until it has had none for a while."""
-    rounds_without = 0
-    while rounds_without < 5:
+    ours = "FROM pg_stat_activity WHERE application_name = 'recaudo'"
+    missed = 0
+    while missed < 20:
         try:
             taken.append(await asyncpg.connect(url))
+            missed = 0
         except asyncpg.TooManyConnectionsError:
-            ended = await taken[0].fetch(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'recaudo'"
-            )
-            rounds_without = 0 if ended else rounds_without + 1
-            await asyncio.sleep(0.1)
+            # Whoever is quicker has the place of one that was ended: no pause here.
+            missed = 0 if await taken[0].fetch(f"SELECT pg_terminate_backend(pid) {ours}") else missed + 1
