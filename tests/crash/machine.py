@@ -57,6 +57,12 @@ class Machine(World):
         self.runs_worker = False
         super()._launch(workers, log_level)
 
+    @property
+    def server_pid(self) -> int:
+        """The process that `recaudo serve` began as."""
+        assert self._server is not None
+        return self._server.pid
+
     async def start_all(self) -> None:
         """The server, healthy, and the worker."""
         await self.start(workers=SERVER_PROCESSES)
@@ -116,16 +122,17 @@ class Machine(World):
                 backends = [child for it in self._postmaster() for child in _children(it)]
                 return [self._chance.choice(backends)] if backends else []
             case "keeper":
-                return self._keepers()
+                return self.keepers()
             case _:
                 database = [p for it in self._postmaster() for p in (it, *_children(it))]
-                return [*self._keepers(), *database, *_with_children(self._server), *_with_children(self._worker)]
+                return [*self.keepers(), *database, *_with_children(self._server), *_with_children(self._worker)]
 
     def _postmaster(self) -> list[psutil.Process]:
         pid = running_postmaster(self._layout.data)
         return [] if pid is None else [psutil.Process(pid)]
 
-    def _keepers(self) -> list[psutil.Process]:
+    def keepers(self) -> list[psutil.Process]:
+        """The keeper of the embedded PostgreSQL, if there is one."""
         found: list[psutil.Process] = []
         for process in psutil.process_iter(["cmdline"]):
             line = " ".join(process.info["cmdline"] or [])

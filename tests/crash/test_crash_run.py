@@ -10,7 +10,7 @@ import pytest
 
 from tests.crash.machine import WEIGHTS
 from tests.crash.requests import Write
-from tests.crash.running import Load, check, run
+from tests.crash.running import Load, check, machine, run
 from tests.databases import own_database
 from tests.receiver import receiving
 from tests.world import running
@@ -24,6 +24,24 @@ async def test_nothing_acknowledged_is_lost_or_done_twice_while_everything_is_ki
     assert ended.wrong == []
     assert ended.acknowledged > 100
     assert ended.killed == dict.fromkeys(WEIGHTS, 1)
+
+
+@pytest.mark.timeout(120)
+async def test_a_killed_server_process_waits_for_its_database_and_the_others_live_on(tmp_path: Path) -> None:
+    async with machine(tmp_path, Random(3)) as it:
+        before = it.server_pid
+        (keeper,) = it.keepers()
+        keeper.suspend()  # so that PostgreSQL stays away for a while
+        it.kill("PostgreSQL")
+        it.kill("server process")
+        await asyncio.sleep(6)
+        keeper.resume()
+        await it.healthy()
+        assert it.server_pid == before
+        assert it.ended_by_themselves == {}
+        lines = (tmp_path / "server.log").read_text().splitlines()
+        assert any('"event":"database_away"' in line for line in lines)
+        assert [line for line in lines if line.startswith("Traceback")] == []
 
 
 # --- It can fail ---
