@@ -75,7 +75,7 @@ DUE_STUCK_S = 300
 # How long a server process waits for its database as it starts; less than what a stop is given.
 START_PATIENCE_S = 20
 # What /health calls the errors that an operator can do something about; all others are `database_away`.
-_AWAY = {DiskFullError: "disk_full", TooManyConnectionsError: "connections_taken"}
+_AWAY: Mapping[type[Exception], str] = {DiskFullError: "disk_full", TooManyConnectionsError: "connections_taken"}
 _WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
 _SUPERVISOR_VARIABLE = "RECAUDO_SERVE_SUPERVISOR"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
