@@ -21,7 +21,7 @@ from tests.world import World
 
 SHOPS = 2
 CLERKS = 4  # of each shop
-CALM_TIMEOUT_S = 180
+CALM_TIMEOUT_S = 600  # after minutes of load there is much to tell
 STEP_S = 700
 
 Told = Callable[[str], object]
