@@ -23,8 +23,8 @@ from tests.world import World
 SERVER_PROCESSES = 2
 HEALTHY_TIMEOUT_S = 90
 
-# What is killed, and how often of a hundred. Not the keeper alone: PostgreSQL, if it ended then, would wait for the next
-# command to bring another keeper.
+# What is killed, and how often of a hundred. Not the keeper alone: PostgreSQL, if it ended then, would wait for the
+# next command to bring another keeper.
 WEIGHTS = {
     "server": 22,
     "server process": 14,
