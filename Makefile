@@ -15,7 +15,7 @@ CHROMIUM := $(or $(RECAUDO_TEST_CHROMIUM),$(firstword \
 	$(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-gateways storm simulate fuzz audit test lint format bench lock clean check-browser
+.PHONY: help setup setup-dev demo demo-gateways storm crash simulate fuzz audit test lint format bench lock clean check-browser
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,9 @@ demo-gateways: setup ## the same, with fakes of Wompi and Mercado Pago to pay th
 
 storm: setup-dev ## 10,000 payments with trouble at every step (ARGS="--payments 500 --seed 3")
 	@$(BIN)/python -m tests.gateways.storm $(ARGS)
+
+crash: setup-dev ## load while server, worker and PostgreSQL are killed at random (ARGS="--seconds 300 --seed 3")
+	@$(BIN)/python -m tests.crash $(ARGS)
 
 simulate: setup ## 2,000 made-up worlds in which everything fails (ARGS="--seeds 1-200 --steps 60")
 	@$(BIN)/recaudo simulate --seeds 1-2000 --processes $(CORES) $(ARGS)

@@ -16,9 +16,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -51,10 +52,11 @@ from recaudo.gateways.mercadopago import MercadoPago
 from recaudo.gateways.sandbox import Sandbox
 from recaudo.gateways.wompi import Wompi, WompiHosts
 from recaudo.importing.jobs import FilesOfRows
-from recaudo.store.database import Database, DatabaseAwayError
+from recaudo.store.database import Database, DatabaseAwayError, DiskFullError, TooManyConnectionsError
 from recaudo.store.deliveries import oldest_unattended
 from recaudo.store.due import oldest_due
 from recaudo.store.events import fit_feed
+from recaudo.store.room import check_room
 from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
 from recaudo.system import RandomIds, SystemClock, random_fraction
@@ -70,6 +72,10 @@ from recaudo.worker import loops
 
 # Due work older than this means that nobody performs it.
 DUE_STUCK_S = 300
+# How long a server process waits for its database as it starts; less than what a stop is given.
+START_PATIENCE_S = 20
+# What /health calls the errors that an operator can do something about; all others are `database_away`.
+_AWAY: Mapping[type[Exception], str] = {DiskFullError: "disk_full", TooManyConnectionsError: "connections_taken"}
 _WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
 _SUPERVISOR_VARIABLE = "RECAUDO_SERVE_SUPERVISOR"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -224,11 +230,13 @@ class Application:
         facts: dict[str, Any] = {"status": "ok", "version": __version__}
         try:
             assert self._database is not None, "the lifespan opens everything"
-            async with asyncio.timeout(5), self._database.connection() as connection:
-                oldest = await oldest_due(connection)
-                oldest["delivery"] = await oldest_unattended(connection, SystemClock().now())
-        except (DatabaseAwayError, TimeoutError):
-            facts |= {"status": "database_away"}
+            async with asyncio.timeout(5):
+                await check_room(self._database)
+                async with self._database.connection() as connection:
+                    oldest = await oldest_due(connection)
+                    oldest["delivery"] = await oldest_unattended(connection, SystemClock().now())
+        except (DatabaseAwayError, TimeoutError) as error:
+            facts |= {"status": _AWAY.get(type(error), "database_away")}
             return Reply(status=503, body=msgspec.json.encode(facts), headers=[("Retry-After", "1")])
         now = SystemClock().now()
         ages = {t: max(0.0, (now - at).total_seconds()) if at else 0.0 for t, at in oldest.items()}
@@ -265,13 +273,7 @@ class Application:
         _die_with_parent()
         settings = self._settings
         assert settings.database_url is not None, "serve hands the URL of the embedded database over"
-        self._database = database = await Database.connect(
-            settings.database_url, connections_max=settings.connections_max
-        )
-        await _fit_feed(database)
-        core = make_core(database, secret_key(settings), settings.vendors)
-        await check_secrets(core)
-        await merchant_gateways.check_secrets(core)
+        core = await _patiently(partial(_reach, settings, settings.database_url))
         self.compose(core)
         if self._runs_worker:
             work = loops.run(core, self._stop, telling(settings, self._registry), kept(settings))
@@ -337,6 +339,37 @@ class Application:
             await close_gateways(self._core)
         if self._database is not None:
             await self._database.close()
+
+
+async def _reach(settings: Settings, url: str) -> Core:
+    """The use cases over a database that answers. Raises DatabaseAwayError, and what the checks of secrets raise."""
+    database = await Database.connect(url, connections_max=settings.connections_max)
+    try:
+        await _fit_feed(database)
+        core = make_core(database, secret_key(settings), settings.vendors)
+        await check_secrets(core)
+        await merchant_gateways.check_secrets(core)
+    except BaseException:
+        await database.close()
+        raise
+    return core
+
+
+async def _patiently(reach: Callable[[], Awaitable[Core]]) -> Core:
+    """Wait for a database that is away for a moment.
+
+    The command that starts the server found it well. A process that takes the place of one that was killed may find it
+    in recovery, and if it gave up the HTTP server would end the processes that live as well.
+    """
+    deadline_s = time.monotonic() + START_PATIENCE_S
+    while True:
+        try:
+            return await reach()
+        except DatabaseAwayError as error:
+            if time.monotonic() > deadline_s:
+                raise
+            _log.warning("database_away", table="", reason=str(error))
+            await asyncio.sleep(0.5)
 
 
 async def close_gateways(core: Core) -> None:

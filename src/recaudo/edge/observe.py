@@ -4,6 +4,7 @@ Nothing secret reaches a log: lines hold routes (never paths with ids in them, q
 times and request ids.
 """
 
+import logging
 import os
 import sys
 from typing import Any
@@ -124,6 +125,25 @@ def configure_logging(level: str) -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    # The pool tells of every connection that it cannot make again.
+    library = logging.getLogger("asyncpg")
+    library.handlers = [_Libraries(logging.WARNING)]
+    library.propagate = False
+
+
+class _Libraries(logging.Handler):
+    """What libraries log in the standard way, as lines like our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log: Any = structlog.get_logger(record.name)
+        told = log.error if record.levelno >= logging.ERROR else log.warning
+        told("library", library=record.name, reason=record.getMessage(), error=_in_short(record))
+
+
+def _in_short(record: logging.LogRecord) -> str | None:
+    """The error without its trace: a database that is away for a minute is told many times."""
+    error = record.exc_info[1] if record.exc_info else None
+    return None if error is None else f"{type(error).__name__}: {error}"
 
 
 def _to_json(line: Any, **_: object) -> bytes:  # noqa: ANN401 - anything a line may hold

@@ -20,6 +20,14 @@ class DatabaseAwayError(Exception):
     """The database cannot be reached, or is starting or stopping. Nothing was written; the request may be repeated."""
 
 
+class DiskFullError(DatabaseAwayError):
+    """The database has no room to write. It reads as before, and writes again once there is room."""
+
+
+class TooManyConnectionsError(DatabaseAwayError):
+    """Others hold every connection that the database allows."""
+
+
 class BadRowError(Exception):
     """The database refused values that our own checks should have refused first; nothing was written.
 
@@ -43,6 +51,7 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
+    asyncpg.PostgresSystemError,  # the disk cannot be read or written
     asyncpg.QueryCanceledError,  # longer than STATEMENT_TIMEOUT_S, or an administrator's wish
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a replica that did not take over yet
@@ -125,10 +134,22 @@ class _translated:  # noqa: N801 - reads as a phrase at its place of use
         if isinstance(error, asyncpg.LockNotAvailableError):
             raise LockTimeoutError(str(error)) from error
         if isinstance(error, AWAY):
-            raise DatabaseAwayError(str(error) or type(error).__name__) from error
+            raise _away(error) from error
         if isinstance(error, BAD_ROW):
             # Without its cause, whose text holds the values.
             raise bad_row(error) from None
+
+
+def _away(error: BaseException) -> DatabaseAwayError:
+    """The store's own error for one of AWAY: what an operator can act upon has a class of its own."""
+    reason = str(error) or type(error).__name__
+    match error:
+        case asyncpg.DiskFullError():
+            return DiskFullError(reason)
+        case asyncpg.TooManyConnectionsError():
+            return TooManyConnectionsError(reason)
+        case _:
+            return DatabaseAwayError(reason)
 
 
 def bad_row(error: Exception) -> BadRowError:

@@ -41,7 +41,8 @@ POLL_S = 0.2
 START_TIMEOUT_S = 60.0  # Without any sign of progress in the log.
 RECOVERY_TIMEOUT_S = 600.0  # However much progress the log shows.
 RAPID_END_S = 60.0  # A server that ends sooner than this after its start counts as a failing one.
-RAPID_ENDS_LIMIT = 5
+RAPID_ENDS_MAX = 5  # So many in a row are started again at once; the next ones wait, twice as long each time.
+PAUSE_S_MAX = 15.0
 
 SETTINGS = {
     "listen_addresses": "",
@@ -309,19 +310,38 @@ class Keeper:
         return server
 
     def _replace(self, ended: Server) -> Server | None:
-        """Start the server again if it ended under its users; None when the keeper should go too."""
+        """Start the server again if it ended under its users; None when the keeper should go too.
+
+        One that cannot start is tried again for as long as somebody needs it: a disk that is full has room some day.
+        """
         short_lived = time.monotonic() - ended.started < RAPID_END_S
         self.rapid_ends = self.rapid_ends + 1 if short_lived else 0
-        start_lock = take_lock(self.layout.start_lock, wait_s=START_TIMEOUT_S)
-        if start_lock is None:
-            return None  # An opener is stuck; the next one will find no keeper and start one.
-        try:
-            if self.leaving or self.rapid_ends >= RAPID_ENDS_LIMIT or not self._in_use():
-                return None
-            _say("PostgreSQL ended while it was in use: starting it again")
-            return self.find_or_start()
-        finally:
-            os.close(start_lock)
+        while self._wait_before_start():
+            start_lock = take_lock(self.layout.start_lock, wait_s=START_TIMEOUT_S)
+            if start_lock is None:
+                return None  # An opener is stuck; the next one will find no keeper and start one.
+            try:
+                if not self._is_needed():
+                    return None
+                _say("PostgreSQL ended while it was in use: starting it again")
+                return self.find_or_start()
+            except (KeeperError, OSError) as error:
+                _say(f"PostgreSQL could not be started again, and will be tried once more: {error}")
+                self.rapid_ends = max(self.rapid_ends, RAPID_ENDS_MAX) + 1
+            finally:
+                os.close(start_lock)
+        return None
+
+    def _wait_before_start(self) -> bool:
+        """Wait the longer the more starts have failed in a row; tell whether the server is still needed then."""
+        pause_s = min(2.0 ** (self.rapid_ends - RAPID_ENDS_MAX - 1), PAUSE_S_MAX)
+        deadline = time.monotonic() + (pause_s if self.rapid_ends > RAPID_ENDS_MAX else 0.0)
+        while (needed := self._is_needed()) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return needed
+
+    def _is_needed(self) -> bool:
+        return not self.leaving and self._home_is_ours() and self._in_use()
 
     def _stop_if_unused(self, server: Server) -> bool:
         start_lock = take_lock(self.layout.start_lock)
