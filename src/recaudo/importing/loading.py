@@ -14,7 +14,7 @@ from recaudo.importing.rows import Place, RowFile
 from recaudo.store.database import LockTimeoutError
 from recaudo.usecases.core import Core
 from recaudo.usecases.import_options import ReadOptions
-from recaudo.usecases.importing import AlreadyThere, Differs, Opened, Outcome, Unwritable, compare_many, open_many
+from recaudo.usecases.importing import AlreadyThere, Differs, Opened, Outcome, Pace, Unwritable, compare_many, open_many
 
 # Enough rows to make a statement's own cost small, few enough to be held in memory several times.
 BATCH_ROWS = 2_000
@@ -69,6 +69,7 @@ async def load(
     """
     parser = Parser(account, core.today(account), options)
     total = Tally()
+    pace = Pace(core)
     broken: str | None = None
     flying: deque[tuple[Batch, asyncio.Task[Sequence[Outcome]]]] = deque()
 
@@ -78,6 +79,8 @@ async def load(
         progress = settle(batch, await task)
         total = total.plus(progress.tally)
         tell(progress)
+        if not dry_run:
+            await pace.after(total.created)
 
     source = batches(file, parser, size=BATCH_ROWS)
     try:

@@ -7,6 +7,7 @@ import msgspec
 
 from recaudo.domain.model import Account, Invoice
 from recaudo.domain.states import InvoiceState, RefusedError
+from recaudo.store import statistics
 from recaudo.store.database import Connection
 from recaudo.store.door import Creation
 from recaudo.store.origins import Origin, find_by_origin
@@ -45,6 +46,22 @@ class Unwritable(msgspec.Struct, frozen=True):
 
 
 Outcome = Opened | AlreadyThere | Differs | Unwritable
+
+
+class Pace:
+    """When a load lets the database look at its tables anew: after the first batch, then less often."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._next = 1
+
+    async def after(self, created: int) -> None:
+        """Note that so many invoices were created by now, in commits that are over."""
+        if created < self._next:
+            return
+        self._next = created * 4
+        async with self._core.database.connection() as connection:
+            await statistics.refresh(connection, created)
 
 
 async def open_many(

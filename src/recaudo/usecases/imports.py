@@ -24,7 +24,7 @@ from recaudo.store.due import LEASE, Claimed
 from recaudo.store.imports import CHUNK_BYTES, ImportJob, Refusal
 from recaudo.usecases.core import Core, Done, NotFoundError, Once, repeated
 from recaudo.usecases.import_options import Format, ReadOptions
-from recaudo.usecases.importing import AlreadyThere, Opened, Outcome, compare_many, open_many
+from recaudo.usecases.importing import AlreadyThere, Opened, Outcome, Pace, compare_many, open_many
 from recaudo.usecases.invoices import OpenInvoice
 from recaudo.usecases.registers import kept
 
@@ -281,6 +281,7 @@ class _Turn:
         self._account = account
         self._job = job
         self._claimed = claimed
+        self._pace = Pace(core)
 
     async def run(self) -> None:
         """Piece by piece; the next one is read while one is written."""
@@ -337,6 +338,8 @@ class _Turn:
             ):
                 raise LostError
         self._job, self._claimed = further, claimed
+        if not job.dry_run:
+            await self._pace.after(further.created)
 
     async def _outcomes(self, connection: Connection, commands: Sequence[OpenInvoice]) -> Sequence[Outcome]:
         if not commands:
