@@ -236,7 +236,7 @@ def fitting(
         for o in offers
         if allows.get(o.method.kind, False)
         and currency in o.gateway.abilities.currencies
-        and (amount_minor is None or _within(o.method, amount_minor))
+        and (amount_minor is None or takes(o, amount_minor))
     ]
 
 
@@ -258,7 +258,8 @@ def each_once(offers: Sequence[Offer]) -> list[Offer]:
 
 def takes(offer: Offer, amount_minor: int) -> bool:
     """Whether an amount is within the limits of the gateway's and the merchant's."""
-    return _within(offer.method, amount_minor)
+    low, high = offer.method.min_minor, offer.method.max_minor
+    return (low is None or low <= amount_minor) and (high is None or amount_minor <= high)
 
 
 async def configured_for(core: Core, account: Account, connection: Connection, kind: str) -> Configured | None:
@@ -326,11 +327,6 @@ def _limited(method: Method, choice: MethodChoice) -> Method:
     lows = [minor for minor in (method.min_minor, choice.min_minor) if minor is not None]
     highs = [minor for minor in (method.max_minor, choice.max_minor) if minor is not None]
     return msgspec.structs.replace(method, min_minor=max(lows, default=None), max_minor=min(highs, default=None))
-
-
-def _within(method: Method, amount_minor: int) -> bool:
-    low = method.min_minor is None or method.min_minor <= amount_minor
-    return low and (method.max_minor is None or amount_minor <= method.max_minor)
 
 
 def next_comparison(now: datetime, fraction: float) -> datetime:

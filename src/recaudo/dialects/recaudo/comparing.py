@@ -1,11 +1,10 @@
 """Money that needs a person: transactions in suspense, and what comparisons with gateways found."""
 
-from collections.abc import Mapping, Sequence
-from uuid import UUID
+from collections.abc import Sequence
 
-from recaudo.dialects.recaudo import render, render_money
-from recaudo.dialects.recaudo.cursors import id_cursor, read_id_cursor
-from recaudo.dialects.recaudo.handling import id_of, ok
+from recaudo.dialects.recaudo import render_money
+from recaudo.dialects.recaudo.cursors import read_before
+from recaudo.dialects.recaudo.handling import id_of, ok, page_by_id
 from recaudo.dialects.recaudo.parse_money import parse_resolution
 from recaudo.dialects.recaudo.queries import read_flag, read_limit, read_query
 from recaudo.edge.http import Reply
@@ -27,12 +26,10 @@ class Comparing:
         account_id = request.account.id
         values = read_query(request.query, ("limit", "cursor", "open"))
         limit, only_open = read_limit(values), read_flag(values, "open") or False
-        before = _before(values, account_id)
+        before = read_before(values, account_id)
         async with self._core.database.connection() as connection:
             found = await list_suspense(connection, account_id, before=before, only_open=only_open, limit=limit + 1)
-        page, has_more = found[:limit], len(found) > limit
-        next_cursor = id_cursor(account_id, page[-1].id) if has_more else None
-        return ok(render.page([render_money.suspense(it) for it in page], has_more=has_more, next_cursor=next_cursor))
+        return page_by_id(found, render_money.suspense, limit=limit, account_id=account_id, key=lambda it: it.id)
 
     async def resolve(self, request: ApiRequest) -> Reply:
         """POST /suspense/{id}/resolve: note what became of it. Doing it again corrects the text."""
@@ -45,13 +42,10 @@ class Comparing:
         """GET /reconciliations: newest first, each with what it found."""
         account_id = request.account.id
         values = read_query(request.query, ("limit", "cursor"))
-        limit, before = read_limit(values), _before(values, account_id)
+        limit, before = read_limit(values), read_before(values, account_id)
         async with self._core.database.connection() as connection:
             found = await list_reconciliations(connection, account_id, before=before, limit=limit + 1)
-        page, has_more = found[:limit], len(found) > limit
-        next_cursor = id_cursor(account_id, page[-1].id) if has_more else None
-        rows = [render_money.reconciliation(it) for it in page]
-        return ok(render.page(rows, has_more=has_more, next_cursor=next_cursor))
+        return page_by_id(found, render_money.reconciliation, limit=limit, account_id=account_id, key=lambda it: it.id)
 
     def routes(self) -> Sequence[Route]:
         """The routes of these operations."""
@@ -82,9 +76,3 @@ class Comparing:
                 tag="reconciling",
             ),
         )
-
-
-def _before(values: Mapping[str, str], account_id: UUID) -> UUID | None:
-    """Where the page before ended. Raises InvalidQueryError."""
-    cursor = values.get("cursor")
-    return read_id_cursor(cursor, account_id) if cursor else None

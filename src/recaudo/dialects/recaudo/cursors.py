@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import struct
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,12 @@ def read_id_cursor(text: str, account_id: UUID) -> UUID:
     _, mark, last = _unpack(_IDS, _IDS_VERSION, text)
     _check(mark, account_id)
     return UUID(bytes=last)
+
+
+def read_before(values: Mapping[str, str], account_id: UUID) -> UUID | None:
+    """Where the page before ended, if a cursor says so. Raises InvalidQueryError."""
+    cursor = values.get("cursor")
+    return read_id_cursor(cursor, account_id) if cursor else None
 
 
 def pair_cursor(account_id: UUID, last: tuple[UUID, UUID]) -> str:

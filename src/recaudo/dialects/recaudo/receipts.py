@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from recaudo.dialects.recaudo import render
-from recaudo.dialects.recaudo.cursors import id_cursor, read_id_cursor
+from recaudo.dialects.recaudo.cursors import read_before
 from recaudo.dialects.recaudo.errors import error_reply
-from recaudo.dialects.recaudo.handling import id_of, ok
+from recaudo.dialects.recaudo.handling import id_of, ok, page_by_id
 from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_reason
 from recaudo.dialects.recaudo.queries import read_limit, read_query, read_uuid
@@ -44,19 +44,16 @@ class Receipts:
         account_id = request.account.id
         values = read_query(request.query, ("limit", "cursor", "invoice", "customer"))
         limit = read_limit(values)
-        cursor = values.get("cursor")
         async with self._core.database.connection() as connection:
             found = await list_receipts(
                 connection,
                 account_id,
-                before=None if not cursor else read_id_cursor(cursor, account_id),
+                before=read_before(values, account_id),
                 invoice_id=read_uuid(values, "invoice"),
                 customer_id=read_uuid(values, "customer"),
                 limit=limit + 1,
             )
-        page, has_more = found[:limit], len(found) > limit
-        next_cursor = id_cursor(account_id, page[-1].receipt.id) if has_more else None
-        return ok(render.page([render.receipt(it) for it in page], has_more=has_more, next_cursor=next_cursor))
+        return page_by_id(found, render.receipt, limit=limit, account_id=account_id, key=lambda it: it.receipt.id)
 
     async def get(self, request: ApiRequest) -> Reply:
         """GET /receipts/{id}."""

@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from recaudo.dialects.recaudo import render
-from recaudo.dialects.recaudo.cursors import id_cursor, read_id_cursor
+from recaudo.dialects.recaudo.cursors import read_before
 from recaudo.dialects.recaudo.errors import InvalidError, InvalidQueryError
-from recaudo.dialects.recaudo.handling import id_of, ok
+from recaudo.dialects.recaudo.handling import id_of, ok, page_by_id
 from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_changed_endpoint, parse_new_endpoint, parse_overlap
 from recaudo.dialects.recaudo.queries import read_limit, read_query, read_uuid, read_word
@@ -120,21 +120,18 @@ class Telling:
         values = read_query(request.query, ("limit", "cursor", "state", "endpoint", "event"))
         limit = read_limit(values)
         state = read_word(values, "state", list(DeliveryState))
-        cursor = values.get("cursor")
+        account_id = request.account.id
         async with self._core.database.connection() as connection:
             found = await deliveries.list_deliveries(
                 connection,
-                request.account.id,
-                before=None if not cursor else read_id_cursor(cursor, request.account.id),
+                account_id,
+                before=read_before(values, account_id),
                 state=state,
                 endpoint_id=read_uuid(values, "endpoint"),
                 event_id=_event(values),
                 limit=limit + 1,
             )
-        page = found[:limit]
-        has_more = len(found) > limit
-        next_cursor = id_cursor(request.account.id, page[-1].id) if has_more else None
-        return ok(render.page([render.delivery(d) for d in page], has_more=has_more, next_cursor=next_cursor))
+        return page_by_id(found, render.delivery, limit=limit, account_id=account_id, key=lambda it: it.id)
 
     async def get_delivery(self, request: ApiRequest) -> Reply:
         """GET /deliveries/{id}: every try, and why."""
