@@ -53,6 +53,7 @@ from recaudo.gateways.wompi import Wompi, WompiHosts
 from recaudo.importing.jobs import FilesOfRows
 from recaudo.store.database import Database, DatabaseAwayError
 from recaudo.store.events import fit_feed
+from recaudo.store.replica import Lists
 from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
 from recaudo.system import RandomIds, SystemClock, random_fraction
@@ -88,12 +89,13 @@ _NEUTRAL_CHALLENGES = (
 _log: Any = structlog.get_logger("recaudo.app")
 
 
-def make_core(database: Database, secret: str, vendors: Vendors | None = None) -> Core:
+def make_core(database: Database, secret: str, vendors: Vendors | None = None, *, lists: Lists | None = None) -> Core:
     """The use cases' parts, over an open database; `secret` is what secrets at rest are encrypted under."""
     gateways = {gateway.name: gateway for gateway in make_gateways(vendors or Vendors())}
     webhooks = {dialect.name: dialect for dialect in (OnePayWebhooks(), TreliWebhooks(), OwnWebhooks())}
     return Core(
         database=database,
+        lists=lists or Lists(database),
         writer=Writer(database),
         turns=Turns(),
         clock=SystemClock(),
@@ -287,7 +289,7 @@ class Application:
                 proxy_hops=settings.proxy_hops,
             )
 
-        self._health = Health(database, now=SystemClock().now, monotonic=monotonic)
+        self._health = Health(database, core.lists, now=SystemClock().now, monotonic=monotonic)
         self._notices = NoticeReceiver(core, RateLimiter())
         self._onepay, self._treli, self._own, self._registers = api(onepay), api(treli), api(own), api(registers)
         self._is_register = registers.has
@@ -315,6 +317,7 @@ class Application:
                     await self._worker
         if self._core is not None:
             await close_gateways(self._core)
+            await self._core.lists.close()
         if self._database is not None:
             await self._database.close()
 
@@ -324,7 +327,8 @@ async def _reach(settings: Settings, url: str) -> Core:
     database = await Database.connect(url, connections_max=settings.connections_max)
     try:
         await _fit_feed(database)
-        core = make_core(database, secret_key(settings), settings.vendors)
+        lists = Lists(database, settings.replica_url, connections_max=settings.connections_max)
+        core = make_core(database, secret_key(settings), settings.vendors, lists=lists)
         await check_secrets(core)
         await merchant_gateways.check_secrets(core)
     except BaseException:
@@ -422,7 +426,8 @@ async def run_worker(
     database = await Database.connect(database_url, connections_max=settings.connections_max)
     try:
         await _fit_feed(database)
-        core = make_core(database, secret_key(settings), settings.vendors)
+        lists = Lists(database, settings.replica_url, connections_max=settings.connections_max)
+        core = make_core(database, secret_key(settings), settings.vendors, lists=lists)
         _spare_the_collector()
         await check_secrets(core)
         await merchant_gateways.check_secrets(core)

@@ -7,6 +7,7 @@ import msgspec
 
 from recaudo.edge.health import Health
 from recaudo.store.database import Database
+from recaudo.store.replica import Lists
 from tests.databases import own_database
 
 
@@ -27,7 +28,7 @@ def now() -> datetime:
 async def test_many_who_ask_at_once_cost_one_look_and_a_second_later_there_is_another(embedded_url: str) -> None:
     async with own_database(embedded_url) as url:
         database, watch = await Database.connect(url, connections_max=1), Watch()
-        health = Health(database, now=now, monotonic=watch.seconds)
+        health = Health(database, Lists(database), now=now, monotonic=watch.seconds)
         seen = await asyncio.gather(*(health.answer() for _ in range(50)))
         assert {id(reply) for reply in seen} == {id(seen[0])}
         assert msgspec.json.decode(seen[0].body)["status"] == "ok"

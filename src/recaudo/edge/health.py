@@ -12,6 +12,7 @@ from recaudo.edge.http import Reply
 from recaudo.store.database import Database, DatabaseAwayError, DiskFullError, TooManyConnectionsError
 from recaudo.store.deliveries import oldest_unattended
 from recaudo.store.due import oldest_due
+from recaudo.store.replica import Lists
 from recaudo.store.room import check_room
 
 # Due work older than this means that nobody performs it.
@@ -27,8 +28,11 @@ _AWAY: Mapping[type[Exception], str] = {DiskFullError: "disk_full", TooManyConne
 class Health:
     """Looks at most once a second, however many ask; who asks in between gets what was seen last."""
 
-    def __init__(self, database: Database, *, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, lists: Lists, *, now: Callable[[], datetime], monotonic: Callable[[], float]
+    ) -> None:
         self._database = database
+        self._lists = lists
         self._now = now
         self._monotonic = monotonic
         self._turn = asyncio.Lock()
@@ -54,6 +58,9 @@ class Health:
         except (DatabaseAwayError, TimeoutError) as error:
             facts |= {"status": _AWAY.get(type(error), "database_away")}
             return Reply(status=503, body=msgspec.json.encode(facts), headers=[("Retry-After", "1")])
+        if self._lists.state != "none":
+            # No reason to take the process out of a balancer: lists are read from the database meanwhile.
+            facts["replica"] = self._lists.state
         now = self._now()
         ages = {t: max(0.0, (now - at).total_seconds()) if at else 0.0 for t, at in oldest.items()}
         facts["oldest_due_s"] = {table: round(age, 1) for table, age in ages.items()}
