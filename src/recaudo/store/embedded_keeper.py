@@ -649,6 +649,7 @@ def main(home: str, bin_dir: str, report_fd: str, start_lock_fd: str) -> int:
         os._exit(0)  # The opener waits for this one, so that no zombie is left in a process that runs for long.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # Whatever the thread that started us would not hear.
     report = partial(_report, int(report_fd))
     try:
         _run(Layout(Path(home)), Path(bin_dir), report=report, start_lock=int(start_lock_fd))
