@@ -160,7 +160,6 @@ if can_mount():
             disk.make_room(handle)
             await recovered(world, client, kept)
 
-
     @pytest.mark.timeout(180)
     async def test_a_keeper_that_dies_on_a_full_disk_is_replaced_and_all_comes_back_with_room(
         small_home: Path, tmp_path: Path

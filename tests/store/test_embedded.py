@@ -184,7 +184,7 @@ async def test_a_new_home_gives_a_database_for_asyncpg_and_psql(home, monkeypatc
 
     settings = {row["name"]: row["setting"] for row in rows}
     expected = {"fsync": "on", "synchronous_commit": "on", "jit": "off", "listen_addresses": ""}
-    expected |= {"max_connections": "200", "TimeZone": "UTC", "server_encoding": "UTF8"}
+    expected |= {"max_connections": "200", "TimeZone": "UTC", "server_encoding": "UTF8", "autovacuum_naptime": "10"}
     assert expected.items() <= settings.items()
     assert len(heard) == 2
     assert "creating the database files" in heard[0]
