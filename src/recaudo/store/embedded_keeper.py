@@ -55,9 +55,9 @@ SETTINGS = {
     "synchronous_commit": "on",
     "max_wal_size": "2GB",
     # Not the usual minute: until autovacuum has first looked, plans are made for empty tables, and in a first load
-    # lists cost more with each invoice (0.4 to 0.9 ms of PostgreSQL's time within 3,000, and 0.3 afterwards). Creations fare
-    # alike either way. Its other settings do not matter: a table counts as changed at 50 rows. An idle server spends
-    # about 0.1 s of processor time a minute in all, in place of 0.05.
+    # lists cost more with each invoice (0.4 to 0.9 ms of PostgreSQL's time within 3,000, and 0.3 afterwards).
+    # Creations fare alike either way. Its other settings do not matter: a table counts as changed at 50 rows.
+    # An idle server spends about 0.1 s of processor time a minute in all, in place of 0.05.
     "autovacuum_naptime": "10s",
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
