@@ -568,7 +568,9 @@ def _serve(settings: Settings, url: str, *, host: str, port: int, workers: int, 
     from granian.http import HTTP1Settings
 
     from recaudo.app import hold_signals, serve_environment
+    from recaudo.edge.observe import configure_logging
 
+    configure_logging(settings.log_level)  # of this process, which watches over the embedded database
     os.environ.update(serve_environment(settings, url, runs_worker=runs_worker))
     os.register_at_fork(after_in_child=hold_signals)
     _allow_connections(CONNECTIONS_MAX)

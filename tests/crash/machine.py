@@ -1,7 +1,8 @@
 """A server, a worker and an embedded PostgreSQL as real processes, killed with SIGKILL and started again.
 
 What stands in for the operator's service manager is `Machine.watch`: whatever of server and worker has ended is started
-again a moment later. PostgreSQL has its own keeper, and nobody here helps it.
+again a moment later. PostgreSQL has its own keeper, and that has server and worker, which watch over it. Nobody here
+helps them.
 """
 
 import asyncio
@@ -16,30 +17,29 @@ from random import Random
 import aiohttp
 import psutil
 
-from recaudo.store.embedded import EmbeddedHandle
 from recaudo.store.embedded_keeper import Layout, running_postmaster
 from tests.world import World
 
 SERVER_PROCESSES = 2
 HEALTHY_TIMEOUT_S = 90
 
-# What is killed, and how often of a hundred. Not the keeper alone: PostgreSQL, if it ended then, would wait for the
-# next command to bring another keeper.
+# What is killed, and how often of a hundred.
 WEIGHTS = {
-    "server": 22,
-    "server process": 14,
-    "worker": 20,
+    "server": 18,
+    "server process": 12,
+    "worker": 18,
     "PostgreSQL": 20,
-    "PostgreSQL backend": 14,
-    "everything": 10,
+    "PostgreSQL backend": 12,
+    "keeper": 12,
+    "everything": 8,
 }
 
 
 class Machine(World):
     """Everything that a power cut would take, on an embedded PostgreSQL that the server opens by itself."""
 
-    def __init__(self, handle: EmbeddedHandle, home: Path, chance: Random) -> None:
-        super().__init__(handle.url, home)
+    def __init__(self, database_url: str, home: Path, chance: Random) -> None:
+        super().__init__(database_url, home)
         self._layout = Layout(home.resolve())
         self._chance = chance
         self._delays = Random(chance.random())
@@ -121,6 +121,8 @@ class Machine(World):
             case "PostgreSQL backend":
                 backends = [child for it in self._postmaster() for child in _children(it)]
                 return [self._chance.choice(backends)] if backends else []
+            case "keeper":
+                return self.keepers()
             case _:
                 database = [p for it in self._postmaster() for p in (it, *_children(it))]
                 return [*self.keepers(), *database, *_with_children(self._server), *_with_children(self._worker)]

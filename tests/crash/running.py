@@ -127,14 +127,15 @@ async def machine(home: Path, chance: Random) -> AsyncIterator[Machine]:
     """A machine with everything running, and its watcher."""
     with await asyncio.to_thread(open_embedded, home) as handle:
         await migrate(handle.url)
-        made = Machine(handle, home, chance)
+        made = Machine(handle.url, home, chance)
         await made.start_all()
-        watching = asyncio.create_task(made.watch())
-        try:
-            yield made
-        finally:
-            watching.cancel()
-            await made.stop()
+    # From here on the database has no user but server and worker.
+    watching = asyncio.create_task(made.watch())
+    try:
+        yield made
+    finally:
+        watching.cancel()
+        await made.stop()
 
 
 async def run(home: Path, *, seconds: float | None, seed: int, every_s: float, told: Told = lambda _: None) -> Ended:

@@ -44,6 +44,22 @@ async def test_a_killed_server_process_waits_for_its_database_and_the_others_liv
         assert [line for line in lines if line.startswith("Traceback")] == []
 
 
+@pytest.mark.timeout(120)
+async def test_a_server_whose_database_ends_after_the_keeper_answers_again_by_itself(tmp_path: Path) -> None:
+    async with machine(tmp_path, Random(3)) as it:
+        before = it.server_pid
+        for _ in range(2):
+            it.kill("keeper")
+            it.kill("PostgreSQL")
+            await it.healthy()
+            client = await it.merchant()
+            await client.invoice()
+        assert it.server_pid == before
+        assert it.ended_by_themselves == {}
+        lines = [line for name in ("server", "worker") for line in (tmp_path / f"{name}.log").read_text().splitlines()]
+        assert any('"event":"embedded_database"' in line and "another has taken its place" in line for line in lines)
+
+
 # --- It can fail ---
 
 

