@@ -656,7 +656,7 @@ def _database(settings: Settings) -> Generator[str]:
 
 
 def _with_core(settings: Settings, run: Any, *, connections_max: int = 2) -> Any:  # noqa: ANN401 - an async function of a Core
-    from recaudo.app import close_gateways, make_core
+    from recaudo.parts import close_gateways, make_core
     from recaudo.store.database import Database
 
     async def inside(url: str) -> Any:  # noqa: ANN401
@@ -873,7 +873,7 @@ def _with_address(settings: Settings, host: str, port: int) -> Settings:
 
 
 async def _demo_merchant(url: str, secret: str) -> Any:  # noqa: ANN401 - a NewMerchant, or None when it exists already
-    from recaudo.app import make_core
+    from recaudo.parts import make_core
     from recaudo.store.accounts import SlugTakenError
     from recaudo.store.database import Database
     from recaudo.usecases import merchants as use_cases
