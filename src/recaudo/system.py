@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from recaudo.store.database import Uuid
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DRAWN_TOGETHER = 512
@@ -36,7 +38,7 @@ class RandomIds:
         millis, rest = divmod(micros, 1000)
         fraction = (rest << 12) // 1000
         random = int.from_bytes(os.urandom(8)) >> 2
-        return UUID(int=millis << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random)
+        return Uuid((millis << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random).to_bytes(16))
 
     def many(self, at: datetime) -> Callable[[], UUID]:
         """The same for thousands at once: each is a quarter of a microsecond later than the one before.
@@ -55,6 +57,6 @@ class RandomIds:
                 drawn = iter(struct.unpack(f"{_DRAWN_TOGETHER}Q", os.urandom(8 * _DRAWN_TOGETHER)))
                 random = next(drawn)
             tick = next(ticks)
-            return UUID(int=tick >> 12 << 80 | 7 << 76 | (tick & 0xFFF) << 64 | 2 << 62 | random >> 2)
+            return Uuid((tick >> 12 << 80 | 7 << 76 | (tick & 0xFFF) << 64 | 2 << 62 | random >> 2).to_bytes(16))
 
         return new

@@ -281,12 +281,13 @@ def check(change: Change) -> None:
 def _check_ledger(change: Change) -> None:
     """What the receipts say arrived is what the ledger booked."""
     was = change.before.invoice.received_minor if change.before else 0
-    credited = sum(t.amount_minor for t in change.transfers if t.credit == Books.CREDIT)
-    credited -= sum(t.amount_minor for t in change.transfers if t.debit == Books.CREDIT)
-    arrived = sum(r.amount_minor for r in change.receipts)
+    credited = booked = 0
+    for t in change.transfers:
+        credited += t.amount_minor * ((t.credit == Books.CREDIT) - (t.debit == Books.CREDIT))
+        if t.receipt_id is not None:
+            booked += t.amount_minor * ((t.debit not in _OWN_BOOKS) - (t.credit not in _OWN_BOOKS))
+    arrived = sum([r.amount_minor for r in change.receipts])
     assert change.invoice.received_minor - was == arrived - credited, "received is receipts less credit"
-    booked = sum(t.amount_minor for t in change.transfers if t.receipt_id is not None and t.debit not in _OWN_BOOKS)
-    booked -= sum(t.amount_minor for t in change.transfers if t.receipt_id is not None and t.credit not in _OWN_BOOKS)
     assert booked == arrived, "every receipt is booked in full"
     assert all(r.amount_minor > 0 for r in change.receipts if r.kind is not ReceiptKind.REFUND), "receipts are positive"
 
