@@ -252,7 +252,7 @@ class Draft:
     def _point_to_the_next(self) -> None:
         """An invoice shows the live collection that is due first; when none is live, the last of those that stand."""
         known = self._collections.values()
-        shown = min((c for c in known if c.state is CollectionState.PENDING), key=by_due_day, default=None)
+        shown = min([c for c in known if c.state is CollectionState.PENDING], key=by_due_day, default=None)
         if shown is None:
             stand = (c for c in known if c.state in _STAND and c.generation == self.invoice.generation)
             shown = max(stand, key=by_due_day, default=None)
@@ -273,8 +273,8 @@ def check(change: Change) -> None:
         assert invoice.received_minor + went_back >= (invoice.amount_minor or 0), "paid means received in full"
     live = [c for c in change.after.collections if c.state is CollectionState.PENDING]
     if invoice.kind is InvoiceKind.INVOICE and live:
-        assert invoice.state in {InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE}, "a settled invoice asks for nothing"
-        assert sum(c.due_minor for c in live) <= invoice.balance_minor, "never ask for more than is owed"
+        assert invoice.state in _ASKS, "a settled invoice asks for nothing"
+        assert sum([c.due_minor for c in live]) <= invoice.balance_minor, "never ask for more than is owed"
     _check_ledger(change)
 
 
@@ -292,6 +292,7 @@ def _check_ledger(change: Change) -> None:
     assert all(r.amount_minor > 0 for r in change.receipts if r.kind is not ReceiptKind.REFUND), "receipts are positive"
 
 
+_ASKS = frozenset({InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE})
 _STAND = frozenset({CollectionState.PAID, CollectionState.UNCOLLECTIBLE})
 
 _OWN_BOOKS = frozenset({Books.RECEIVABLE, Books.BILLED, Books.CREDIT})
