@@ -655,17 +655,33 @@ def _database(settings: Settings) -> Generator[str]:
         yield url
 
 
-def _with_core(settings: Settings, run: Any, *, connections_max: int = 2) -> Any:  # noqa: ANN401 - an async function of a Core
+def _with_core(settings: Settings, run: Any) -> Any:  # noqa: ANN401 - an async function of a Core
     from recaudo.parts import close_gateways, make_core
     from recaudo.store.database import Database
 
     async def inside(url: str) -> Any:  # noqa: ANN401
-        database = await Database.connect(url, connections_max=connections_max)
+        database = await Database.connect(url, connections_max=2)
         core = make_core(database, secret_key(settings), settings.vendors)
         try:
             return await run(core)
         finally:
             await close_gateways(core)
+            await database.close()
+
+    with _database(settings) as url:
+        return asyncio.run(inside(url))
+
+
+def _with_core_alone(settings: Settings, run: Any, *, connections_max: int) -> Any:  # noqa: ANN401 - as above
+    """The same for what calls no gateway and tells no webhook."""
+    from recaudo.alone import make_core_alone
+    from recaudo.store.database import Database
+
+    async def inside(url: str) -> Any:  # noqa: ANN401
+        database = await Database.connect(url, connections_max=connections_max)
+        try:
+            return await run(make_core_alone(database, secret_key(settings)))
+        finally:
             await database.close()
 
     with _database(settings) as url:
@@ -987,7 +1003,7 @@ cli_import.add_to(
     cli_import.Shell(
         console=console,
         fail=_fail,
-        with_core=lambda run: _with_core(read_settings(), run, connections_max=cli_import.CONNECTIONS),
+        with_core=lambda run: _with_core_alone(read_settings(), run, connections_max=cli_import.CONNECTIONS),
         account=_account,
     ),
 )

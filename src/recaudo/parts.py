@@ -1,10 +1,13 @@
-"""The use cases' parts, put together: what the server, the worker and every command stand on.
+"""The use cases' parts, put together: what the server, the worker and most commands stand on.
 
 No HTTP and no pages are loaded here, so a command is at work in half the time.
 """
 
 from collections.abc import Sequence
 
+import msgspec
+
+from recaudo.alone import make_core_alone
 from recaudo.config import Vendors
 from recaudo.dialects.onepay.webhooks import OnePayWebhooks
 from recaudo.dialects.recaudo.webhooks import OwnWebhooks
@@ -12,33 +15,17 @@ from recaudo.dialects.treli.webhooks import TreliWebhooks
 from recaudo.gateways.mercadopago import MercadoPago
 from recaudo.gateways.sandbox import Sandbox
 from recaudo.gateways.wompi import Wompi, WompiHosts
-from recaudo.importing.jobs import FilesOfRows
 from recaudo.store.database import Database
-from recaudo.store.vault import Vault
-from recaudo.store.writer import Writer
-from recaudo.system import RandomIds, SystemClock, random_fraction
 from recaudo.usecases.core import Core
 from recaudo.usecases.ports import Gateway
-from recaudo.usecases.resting import Rests
-from recaudo.usecases.turns import Turns
 
 
 def make_core(database: Database, secret: str, vendors: Vendors | None = None) -> Core:
     """The use cases' parts, over an open database; `secret` is what secrets at rest are encrypted under."""
-    gateways = {gateway.name: gateway for gateway in make_gateways(vendors or Vendors())}
-    webhooks = {dialect.name: dialect for dialect in (OnePayWebhooks(), TreliWebhooks(), OwnWebhooks())}
-    return Core(
-        database=database,
-        writer=Writer(database),
-        turns=Turns(),
-        clock=SystemClock(),
-        ids=RandomIds(),
-        chance=random_fraction,
-        gateways=gateways,
-        webhooks=webhooks,
-        vault=Vault(secret),
-        rests=Rests(),
-        files=FilesOfRows(),
+    return msgspec.structs.replace(
+        make_core_alone(database, secret),
+        gateways={gateway.name: gateway for gateway in make_gateways(vendors or Vendors())},
+        webhooks={dialect.name: dialect for dialect in (OnePayWebhooks(), TreliWebhooks(), OwnWebhooks())},
     )
 
 
