@@ -684,8 +684,10 @@ def _with_core_alone(settings: Settings, run: Any, *, connections_max: int) -> A
         finally:
             await database.close()
 
+    import uvloop
+
     with _database(settings) as url:
-        return asyncio.run(inside(url))
+        return uvloop.run(inside(url))
 
 
 async def _account(core: Any, slug: str, *, test: bool) -> Any:  # noqa: ANN401

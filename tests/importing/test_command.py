@@ -15,6 +15,7 @@ from uuid import UUID
 import psutil
 import pytest
 
+from recaudo.importing.loading import BATCH_ROWS
 from recaudo.usecases import merchants
 from tests.commands import Ended, environment, recaudo
 from tests.databases import core_on, plain
@@ -101,7 +102,7 @@ async def test_a_command_that_is_killed_in_the_middle_is_run_again_and_every_inv
         await asyncio.to_thread(process.wait)
         killed_at.append(await shop.count())
     assert 0 < killed_at[0] < killed_at[1] < rows, "it was killed in the middle"
-    assert killed_at[0] % 2000 == killed_at[1] % 2000 == 0, "a batch is there or it is not"
+    assert killed_at[0] % BATCH_ROWS == killed_at[1] % BATCH_ROWS == 0, "a batch is there or it is not"
     done = await shop.loaded(path)
     assert (done["already_there"] + done["created"], done["refused"]) == (rows, 0)
     assert done["created"] <= rows - killed_at[1]

@@ -16,8 +16,8 @@ from recaudo.usecases.core import Core
 from recaudo.usecases.import_options import ReadOptions
 from recaudo.usecases.importing import AlreadyThere, Differs, Opened, Outcome, Pace, Unwritable, compare_many, open_many
 
-# Enough rows to make a statement's own cost small, few enough to be held in memory several times.
-BATCH_ROWS = 2_000
+# Enough rows to make a statement's own cost small, few enough to hold several batches in memory.
+BATCH_ROWS = 1_000
 # While one batch is written the next is made; a third keeps both sides busy when they take turns in being slow.
 IN_FLIGHT_MAX = 2
 
