@@ -17,13 +17,14 @@ class Refused(Exception):
     """An answer that no figure may rest on: says what it was."""
 
 
-def request(method: str, path: str, *, host: str, key: str, body: Any = None) -> bytes:
-    """A whole HTTP request with a bearer's key; a body becomes JSON."""
+def request(method: str, path: str, *, host: str, key: str, body: Any = None, address: str | None = None) -> bytes:
+    """A whole HTTP request with a bearer's key; a body becomes JSON. `address`: of whom, as a proxy tells it."""
     content = b"" if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
     described = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if body is not None else ""
+    told = f"X-Forwarded-For: {address}\r\n" if address is not None else ""
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: recaudo-bench\r\nAccept: */*\r\n"
-        f"Authorization: Bearer {key}\r\n{described}\r\n"
+        f"Authorization: Bearer {key}\r\n{described}{told}\r\n"
     )
     return head.encode() + content
 

@@ -210,7 +210,8 @@ def _request(operation: str, invoice_id: str, collection_id: str, *, host: str, 
     if operation == "PUT":
         body = _BODY.replace("50000", str(1000 * random.randint(AMOUNTS[0] // 1000, AMOUNTS[1] // 1000)))
         return request("PUT", f"/v1/invoices/{invoice_id}", host=host, key=key, body=body)
-    return request("GET", f"/payment/{collection_id}", host=host, key=key)
+    payer = f"10.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(256)}"
+    return request("GET", f"/payment/{collection_id}", host=host, key=key, address=payer)
 
 
 def _job(asked: bytes, holding: str) -> Job:

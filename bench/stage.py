@@ -116,6 +116,8 @@ class Stage:
             "RECAUDO_DATABASE_URL": url,
             "RECAUDO_HOME": str(self.folder),
             "RECAUDO_LOG_LEVEL": log_level,
+            # Pages are limited by address; the load generator speaks as the proxy of many payers.
+            "RECAUDO_PROXY_HOPS": "1",
             "RECAUDO_SECRET_KEY": SECRET,
             "RECAUDO_WEBHOOKS_ALLOW_HTTP": "1",
             "RECAUDO_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "1",

@@ -22,12 +22,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from recaudo import __version__
 from recaudo.config import Settings, read_settings, secret_key
 from recaudo.dialects.onepay import openapi as onepay_openapi
 from recaudo.dialects.onepay.dialect import OnePay
@@ -41,16 +39,15 @@ from recaudo.edge.api import BODY_BYTES_MAX, Api, Dialect
 from recaudo.edge.auth import Authenticator
 from recaudo.edge.docs_page import documents
 from recaudo.edge.fairness import Turnstile
+from recaudo.edge.health import Health
 from recaudo.edge.http import TOO_SLOW, Receive, Reply, Scope, Send, SlowBodyError, header, read_body, send_reply
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import DeliveryMeter, Observer, configure_logging, new_request_id
 from recaudo.edge.problems import Problem
 from recaudo.parts import close_gateways, make_core
-from recaudo.store.database import Database, DatabaseAwayError, DiskFullError, TooManyConnectionsError
-from recaudo.store.deliveries import oldest_unattended
-from recaudo.store.due import oldest_due
+from recaudo.store.database import Database, DatabaseAwayError
 from recaudo.store.events import fit_feed
-from recaudo.store.room import check_room
+from recaudo.store.replica import Lists
 from recaudo.system import SystemClock
 from recaudo.usecases import gateways as merchant_gateways
 from recaudo.usecases.core import Core
@@ -59,12 +56,8 @@ from recaudo.usecases.webhooks import check_secrets
 from recaudo.web.site import make_site
 from recaudo.worker import loops
 
-# Due work older than this means that nobody performs it.
-DUE_STUCK_S = 300
 # How long a server process waits for its database as it starts; less than what a stop is given.
 START_PATIENCE_S = 20
-# What /health calls the errors that an operator can do something about; all others are `database_away`.
-_AWAY: Mapping[type[Exception], str] = {DiskFullError: "disk_full", TooManyConnectionsError: "connections_taken"}
 _WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
 _SUPERVISOR_VARIABLE = "RECAUDO_SERVE_SUPERVISOR"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -121,6 +114,7 @@ class Application:
         self._registry = CollectorRegistry()
         self._database: Database | None = None
         self._core: Core | None = None
+        self._health: Health | None = None
         self._notices: NoticeReceiver | None = None
         self._onepay: Api | None = None
         self._own: Api | None = None
@@ -160,7 +154,10 @@ class Application:
             assert self._notices is not None, "the lifespan opens everything"
             await self._notices(scope, receive, send)
         elif path == "/health":
-            await send_reply(send, await self._health(), request_id=new_request_id(), head=scope["method"] == "HEAD")
+            assert self._health is not None, "the lifespan opens everything"
+            await send_reply(
+                send, await self._health.answer(), request_id=new_request_id(), head=scope["method"] == "HEAD"
+            )
         elif path == "/metrics":
             await send_reply(send, self._metrics(), request_id=new_request_id(), head=scope["method"] == "HEAD")
         else:
@@ -187,25 +184,6 @@ class Application:
         if scope["method"] not in {"GET", "HEAD"}:
             reply = Reply(status=405, headers=[("Allow", "GET, HEAD")], content_type="text/plain")
         await send_reply(send, reply, request_id=new_request_id(), head=scope["method"] == "HEAD")
-
-    async def _health(self) -> Reply:
-        facts: dict[str, Any] = {"status": "ok", "version": __version__}
-        try:
-            assert self._database is not None, "the lifespan opens everything"
-            async with asyncio.timeout(5):
-                await check_room(self._database)
-                async with self._database.connection() as connection:
-                    oldest = await oldest_due(connection)
-                    oldest["delivery"] = await oldest_unattended(connection, SystemClock().now())
-        except (DatabaseAwayError, TimeoutError) as error:
-            facts |= {"status": _AWAY.get(type(error), "database_away")}
-            return Reply(status=503, body=msgspec.json.encode(facts), headers=[("Retry-After", "1")])
-        now = SystemClock().now()
-        ages = {t: max(0.0, (now - at).total_seconds()) if at else 0.0 for t, at in oldest.items()}
-        facts["oldest_due_s"] = {table: round(age, 1) for table, age in ages.items()}
-        if max(ages.values()) > DUE_STUCK_S:
-            facts["status"] = "due_work_stuck"
-        return Reply(status=200 if facts["status"] == "ok" else 503, body=msgspec.json.encode(facts))
 
     def _metrics(self) -> Reply:
         registry = self._registry
@@ -272,6 +250,7 @@ class Application:
                 proxy_hops=settings.proxy_hops,
             )
 
+        self._health = Health(database, core.lists, now=SystemClock().now, monotonic=monotonic)
         self._notices = NoticeReceiver(core, RateLimiter())
         self._onepay, self._treli, self._own, self._registers = api(onepay), api(treli), api(own), api(registers)
         self._is_register = registers.has
@@ -299,6 +278,7 @@ class Application:
                     await self._worker
         if self._core is not None:
             await close_gateways(self._core)
+            await self._core.lists.close()
         if self._database is not None:
             await self._database.close()
 
@@ -308,7 +288,8 @@ async def _reach(settings: Settings, url: str) -> Core:
     database = await Database.connect(url, connections_max=settings.connections_max)
     try:
         await _fit_feed(database)
-        core = make_core(database, secret_key(settings), settings.vendors)
+        lists = Lists(database, settings.replica_url, connections_max=settings.connections_max)
+        core = make_core(database, secret_key(settings), settings.vendors, lists=lists)
         await check_secrets(core)
         await merchant_gateways.check_secrets(core)
     except BaseException:
@@ -400,7 +381,8 @@ async def run_worker(
     database = await Database.connect(database_url, connections_max=settings.connections_max)
     try:
         await _fit_feed(database)
-        core = make_core(database, secret_key(settings), settings.vendors)
+        lists = Lists(database, settings.replica_url, connections_max=settings.connections_max)
+        core = make_core(database, secret_key(settings), settings.vendors, lists=lists)
         _spare_the_collector()
         await check_secrets(core)
         await merchant_gateways.check_secrets(core)

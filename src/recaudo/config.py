@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator chose."""
 
     database_url: str | None  # None: the embedded PostgreSQL under `home`
+    replica_url: str | None = None  # where lists may be read from
     home: Path
     public_url: str
     secret_key: str | None
@@ -51,6 +52,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise SettingsError(f"RECAUDO_LOG_LEVEL is {level!r}; use one of {', '.join(LOG_LEVELS)}.")
     return Settings(
         database_url=env.get("RECAUDO_DATABASE_URL") or None,
+        replica_url=env.get("RECAUDO_REPLICA_URL") or None,
         home=Path(env.get("RECAUDO_HOME") or ".recaudo").expanduser().absolute(),
         public_url=_public_url(env.get("RECAUDO_PUBLIC_URL") or "http://127.0.0.1:8000"),
         secret_key=_secret(env.get("RECAUDO_SECRET_KEY")),

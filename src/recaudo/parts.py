@@ -16,14 +16,17 @@ from recaudo.gateways.mercadopago import MercadoPago
 from recaudo.gateways.sandbox import Sandbox
 from recaudo.gateways.wompi import Wompi, WompiHosts
 from recaudo.store.database import Database
+from recaudo.store.replica import Lists
 from recaudo.usecases.core import Core
 from recaudo.usecases.ports import Gateway
 
 
-def make_core(database: Database, secret: str, vendors: Vendors | None = None) -> Core:
+def make_core(database: Database, secret: str, vendors: Vendors | None = None, *, lists: Lists | None = None) -> Core:
     """The use cases' parts, over an open database; `secret` is what secrets at rest are encrypted under."""
+    alone = make_core_alone(database, secret)
     return msgspec.structs.replace(
-        make_core_alone(database, secret),
+        alone,
+        lists=lists or alone.lists,
         gateways={gateway.name: gateway for gateway in make_gateways(vendors or Vendors())},
         webhooks={dialect.name: dialect for dialect in (OnePayWebhooks(), TreliWebhooks(), OwnWebhooks())},
     )

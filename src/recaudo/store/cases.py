@@ -13,10 +13,17 @@ from recaudo.store.database import Connection
 async def lock_invoice(connection: Connection, account_id: UUID, invoice_id: UUID) -> Invoice | None:
     """The invoice, locked until the transaction ends. None when the account has no such invoice.
 
-    Raises LockTimeoutError (through the connection) when somebody else holds it for too long.
+    What follows in the transaction is planned once for a connection and not for each change: the statement that saves
+    one is long, and planning it took longer than performing it. Raises LockTimeoutError (through the connection) when
+    somebody else holds it for too long.
     """
     record = await connection.fetchrow(
-        "SELECT * FROM invoice WHERE account_id = $1 AND id = $2 FOR UPDATE", account_id, invoice_id
+        """
+        SELECT *, set_config('plan_cache_mode', 'force_generic_plan', true) FROM invoice
+        WHERE account_id = $1 AND id = $2 FOR UPDATE
+        """,
+        account_id,
+        invoice_id,
     )
     return None if record is None else rows.invoice_of(record)
 

@@ -9,7 +9,6 @@ import msgspec
 from recaudo.domain.model import Attempt, Collection, Customer, Invoice, Receipt
 from recaudo.store import rows, tally
 from recaudo.store.cases import receipts_of
-from recaudo.store.customers import find_customers
 from recaudo.store.database import Connection
 from recaudo.store.lists import OneOf, Page, PageRequest, fetch_page
 
@@ -36,7 +35,7 @@ async def view_invoice(connection: Connection, account_id: UUID, invoice_id: UUI
     found = await _views(
         connection,
         account_id,
-        "FROM invoice i JOIN collection c ON c.account_id = i.account_id AND c.id = i.collection_id "
+        f"FROM invoice i JOIN collection c ON c.account_id = i.account_id AND c.id = i.collection_id {_DEBTOR} "
         "WHERE i.account_id = $1 AND i.id = $2",
         invoice_id,
     )
@@ -48,7 +47,7 @@ async def view_collection(connection: Connection, account_id: UUID, collection_i
     found = await _views(
         connection,
         account_id,
-        "FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
+        f"FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id {_DEBTOR} "
         "WHERE c.account_id = $1 AND c.id = $2",
         collection_id,
     )
@@ -60,7 +59,7 @@ async def view_collections(connection: Connection, account_id: UUID, ids: Sequen
     return await _views(
         connection,
         account_id,
-        "FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
+        f"FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id {_DEBTOR} "
         "WHERE c.account_id = $1 AND c.id = ANY ($2::uuid[])",
         list(ids),
     )
@@ -75,31 +74,22 @@ async def find_account_of_collection(connection: Connection, collection_id: UUID
 
 
 async def _views(connection: Connection, account_id: UUID, source: str, *values: object) -> list[CollectionView]:
-    records = await connection.fetch(f"SELECT {_BOTH} {source}", account_id, *values)
-    return await _complete(connection, account_id, [_pair(r) for r in records])
+    records = await connection.fetch(f"SELECT {_VIEW} {source}", account_id, *values)
+    return await _with_receipts(connection, account_id, [_view(r) for r in records])
 
 
-async def _complete(
-    connection: Connection, account_id: UUID, pairs: Sequence[tuple[Invoice, Collection]]
+async def _with_receipts(
+    connection: Connection, account_id: UUID, found: Sequence[CollectionView]
 ) -> list[CollectionView]:
-    """Add customers and receipts, where there are any, with one query each."""
-    wanted = {i.customer_id for i, _ in pairs if i.customer_id is not None}
-    customers = await find_customers(connection, account_id, list(wanted)) if wanted else {}
-    with_money = [c.id for _, c in pairs if c.parts > 0]
-    receipts = await receipts_of(connection, account_id, with_money) if with_money else []
+    """Add what was received, where there is any, with one query."""
+    with_money = [view.collection.id for view in found if view.collection.parts > 0]
+    if not with_money:
+        return list(found)
+    receipts = await receipts_of(connection, account_id, with_money)
     return [
-        CollectionView(
-            invoice=invoice,
-            collection=collection,
-            customer=_listed(customers.get(invoice.customer_id) if invoice.customer_id else None),
-            receipts=[r for r in receipts if r.collection_id == collection.id],
-        )
-        for invoice, collection in pairs
+        msgspec.structs.replace(view, receipts=[r for r in receipts if r.collection_id == view.collection.id])
+        for view in found
     ]
-
-
-def _listed(customer: Customer | None) -> Customer | None:
-    return customer if customer is not None and customer.listed else None
 
 
 Filters = Mapping[str, Sequence[object]]
@@ -167,18 +157,18 @@ async def list_collections(
     order = {"created_at": "id", "-created_at": "id DESC"}[request.sort]
     page = await fetch_page(
         connection,
-        select=f"SELECT {_BOTH}",
-        source="FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id "
+        select=f"SELECT {_VIEW}",
+        source=f"FROM collection c JOIN invoice i ON i.account_id = c.account_id AND i.id = c.invoice_id {_DEBTOR} "
         "WHERE c.account_id = $1",
         conditions=_conditions(_COLLECTION_FILTERS, filters),
         order=f"c.{order}",
         account_id=account_id,
         request=request,
-        to_row=_pair,
+        to_row=_view,
         one_of=_one_of(tally.collection_status("c"), statuses, f"c_{order}"),
         total=await _total(connection, account_id, tally.COLLECTION, filters, statuses),
     )
-    return Page(await _complete(connection, account_id, page.items), page.total)
+    return Page(await _with_receipts(connection, account_id, page.items), page.total)
 
 
 _ATTEMPT_FILTERS = {
@@ -200,31 +190,18 @@ async def list_attempts(
 ) -> Page[AttemptView]:
     """One page of attempts."""
     statuses = filters.get("status")
-    page = await fetch_page(
+    return await fetch_page(
         connection,
-        select=f"SELECT {_ATTEMPT_COLUMNS}, {_INVOICE_COLUMNS}",
-        source="FROM attempt t JOIN invoice i ON i.account_id = t.account_id AND i.id = t.invoice_id "
+        select=f"SELECT {_ATTEMPT_VIEW}",
+        source=f"FROM attempt t JOIN invoice i ON i.account_id = t.account_id AND i.id = t.invoice_id {_DEBTOR} "
         "WHERE t.account_id = $1",
         conditions=_conditions(_ATTEMPT_FILTERS, filters),
         order=_ATTEMPT_ORDER[request.sort],
         account_id=account_id,
         request=request,
-        to_row=lambda r: AttemptView(
-            attempt=_strip("t_", r, rows.attempt_of), invoice=_strip("i_", r, rows.invoice_of)
-        ),
+        to_row=_attempt_view,
         one_of=_one_of("t.state", statuses, _ATTEMPT_ORDER[request.sort].replace("t.", "t_")),
         total=await _total(connection, account_id, tally.ATTEMPT, filters, statuses),
-    )
-    wanted = {v.invoice.customer_id for v in page.items if v.invoice.customer_id is not None}
-    customers = await find_customers(connection, account_id, list(wanted)) if wanted else {}
-    return Page(
-        [
-            msgspec.structs.replace(v, customer=_listed(customers.get(v.invoice.customer_id)))
-            if v.invoice.customer_id
-            else v
-            for v in page.items
-        ],
-        page.total,
     )
 
 
@@ -256,26 +233,43 @@ async def find_payable(connection: Connection, account_id: UUID, typed: str) -> 
         ) found
         JOIN invoice i ON i.account_id = $1 AND i.id = found.id
         JOIN collection c ON c.account_id = i.account_id AND c.id = i.collection_id AND c.state = 'pending'
+        {_DEBTOR}
         ORDER BY i.due_on NULLS LAST, i.id LIMIT {PORTAL_ROWS_MAX}
         """,  # noqa: S608 - our own number
         typed,
     )
 
 
-def _prefixed(alias: str, prefix: str, names: Sequence[str]) -> str:
-    return ", ".join(f"{alias}.{name} AS {prefix}{name}" for name in names)
+def _prefixed(alias: str, type_: Any) -> str:  # noqa: ANN401 - a Struct class
+    return ", ".join(f"{alias}.{name} AS {alias}_{name}" for name in type_.__struct_fields__)
 
 
-_INVOICE_COLUMNS = _prefixed("i", "i_", Invoice.__struct_fields__)
-_COLLECTION_COLUMNS = _prefixed("c", "c_", Collection.__struct_fields__)
-_ATTEMPT_COLUMNS = _prefixed("t", "t_", Attempt.__struct_fields__)
-_BOTH = f"{_INVOICE_COLUMNS}, {_COLLECTION_COLUMNS}"
+_INVOICE_COLUMNS = len(Invoice.__struct_fields__)
+_COLLECTION_COLUMNS = len(Collection.__struct_fields__)
+_ATTEMPT_COLUMNS = len(Attempt.__struct_fields__)
+# Whoever owes the invoice `i`, once their document is known: in the same trip, as a second one costs more than a join.
+_DEBTOR = "LEFT JOIN customer p ON p.account_id = i.account_id AND p.id = i.customer_id AND p.listed"
+_VIEW = ", ".join((_prefixed("c", Collection), _prefixed("i", Invoice), _prefixed("p", Customer)))
+_ATTEMPT_VIEW = ", ".join((_prefixed("t", Attempt), _prefixed("i", Invoice), _prefixed("p", Customer)))
 
 
-def _pair(record: Any) -> tuple[Invoice, Collection]:  # noqa: ANN401 - a joined row
-    return _strip("i_", record, rows.invoice_of), _strip("c_", record, rows.collection_of)
+def _view(record: Any) -> CollectionView:  # noqa: ANN401 - a joined row
+    invoice, customer = _about(record[_COLLECTION_COLUMNS:])
+    collection = rows.collection_of(_named(Collection, record[:_COLLECTION_COLUMNS]))
+    return CollectionView(invoice=invoice, collection=collection, customer=customer)
 
 
-def _strip(prefix: str, record: Any, make: Any) -> Any:  # noqa: ANN401 - a joined row and a row maker
-    cut = len(prefix)
-    return make({name[cut:]: value for name, value in record.items() if name.startswith(prefix)})
+def _attempt_view(record: Any) -> AttemptView:  # noqa: ANN401 - a joined row
+    invoice, customer = _about(record[_ATTEMPT_COLUMNS:])
+    attempt = rows.attempt_of(_named(Attempt, record[:_ATTEMPT_COLUMNS]))
+    return AttemptView(attempt=attempt, invoice=invoice, customer=customer)
+
+
+def _about(values: Sequence[Any]) -> tuple[Invoice, Customer | None]:
+    invoice = rows.invoice_of(_named(Invoice, values[:_INVOICE_COLUMNS]))
+    customer = _named(Customer, values[_INVOICE_COLUMNS:])
+    return invoice, None if customer["id"] is None else rows.customer_of(customer)
+
+
+def _named(type_: Any, values: Sequence[Any]) -> dict[str, Any]:  # noqa: ANN401 - a Struct class
+    return dict(zip(type_.__struct_fields__, values, strict=True))

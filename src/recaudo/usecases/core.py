@@ -15,6 +15,7 @@ from recaudo.domain.model import Account, Case, Customer, Invoice
 from recaudo.store import cases, door, idempotency
 from recaudo.store.database import Connection, Database, StaleVersionError
 from recaudo.store.door import Remembered, TakenError, Uses
+from recaudo.store.replica import Lists
 from recaudo.store.vault import Vault
 from recaudo.store.writer import Writer
 from recaudo.usecases.ports import Clock, Gateway, Ids, WebhookDialect
@@ -32,6 +33,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a use case needs, handed over by the composition root."""
 
     database: Database
+    lists: Lists
     writer: Writer
     turns: Turns
     clock: Clock

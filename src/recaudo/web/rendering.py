@@ -178,7 +178,8 @@ def without_controls(value: object) -> object:
     Direction overrides would let the name of a merchant or an invoice turn around the text beside it, a sum for
     example. Every expression of every template passes here, so none can be forgotten.
     """
-    if isinstance(value, Markup) or not isinstance(value, str):
+    # Nearly every text is printable, which is known without looking at each character from here.
+    if isinstance(value, Markup) or not isinstance(value, str) or value.isprintable():
         return value
     return "".join(character for character in value if not _is_control(character))
 

@@ -58,8 +58,9 @@ class Operations:
     async def list_invoices(self, request: ApiRequest) -> Reply:
         """GET /invoices (8.3)."""
         wanted, filters, ignored = parse.parse_list(request.query, "invoices")
-        async with self._core.database.connection() as connection:
-            found = await views.list_invoices(connection, request.account.id, wanted, filters)
+        found = await self._core.lists.read(
+            lambda connection: views.list_invoices(connection, request.account.id, wanted, filters)
+        )
         return _page([render.invoice_row(i) for i in found.items], found, wanted, ignored)
 
     async def change_invoice(self, request: ApiRequest) -> Reply:
@@ -121,8 +122,9 @@ class Operations:
     async def list_payments(self, request: ApiRequest) -> Reply:
         """GET /payments (10.2)."""
         wanted, filters, ignored = parse.parse_list(request.query, "payments")
-        async with self._core.database.connection() as connection:
-            found = await views.list_collections(connection, request.account.id, wanted, filters)
+        found = await self._core.lists.read(
+            lambda connection: views.list_collections(connection, request.account.id, wanted, filters)
+        )
         rows = [render.payment(v, request.base_url, is_test=request.account.is_test) for v in found.items]
         return _page(rows, found, wanted, ignored)
 
@@ -150,8 +152,9 @@ class Operations:
     async def list_intents(self, request: ApiRequest) -> Reply:
         """GET /payment-intents (11.1)."""
         wanted, filters, ignored = parse.parse_list(request.query, "payment_intents")
-        async with self._core.database.connection() as connection:
-            found = await views.list_attempts(connection, request.account.id, wanted, filters)
+        found = await self._core.lists.read(
+            lambda connection: views.list_attempts(connection, request.account.id, wanted, filters)
+        )
         return _page([render.intent(v, is_test=request.account.is_test) for v in found.items], found, wanted, ignored)
 
     async def get_intent(self, request: ApiRequest) -> Reply:
@@ -201,8 +204,9 @@ class Operations:
     async def list_customers(self, request: ApiRequest) -> Reply:
         """GET /customers (12.2)."""
         wanted, filters, ignored = parse.parse_list(request.query, "customers")
-        async with self._core.database.connection() as connection:
-            found = await customers.list_customers(connection, request.account.id, wanted, filters)
+        found = await self._core.lists.read(
+            lambda connection: customers.list_customers(connection, request.account.id, wanted, filters)
+        )
         return _page([render.customer(c, is_test=request.account.is_test) for c in found.items], found, wanted, ignored)
 
     async def create_webhook(self, request: ApiRequest) -> Reply:

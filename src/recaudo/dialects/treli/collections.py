@@ -313,9 +313,10 @@ class CollectionActions:
         """GET /collections (10.1)."""
         call = Call(self._core, request)
         wanted, asked = call.list(ids.COLLECTION, FILTERS)
-        looking = viewer(call)
-        async with self._core.database.connection() as connection:
-            found = await wholes.page_of_collections(connection, call.account.id, wanted, asked, today=looking.today)
+        looking, account_id = viewer(call), call.account.id
+        found = await self._core.lists.read(
+            lambda connection: wholes.page_of_collections(connection, account_id, wanted, asked, today=looking.today)
+        )
         rows = [shown.collection(it, looking) for it in found.items]
         return call.page(rows, has_more=found.has_more)
 

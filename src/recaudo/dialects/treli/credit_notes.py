@@ -137,8 +137,9 @@ class CreditNoteActions:
         """GET /credit_notes."""
         call = Call(self._core, request)
         wanted, asked = call.list(ids.CREDIT_NOTE, FILTERS)
-        async with self._core.database.connection() as connection:
-            found = await notes.list_notes(connection, call.account.id, wanted, asked)
+        found = await self._core.lists.read(
+            lambda connection: notes.list_notes(connection, call.account.id, wanted, asked)
+        )
         return call.page([answer(it, call.account) for it in found.items], has_more=found.has_more)
 
     async def void(self, request: ApiRequest) -> Reply:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from uuid import UUID
 
 from recaudo.dialects.treli import addresses, calls, ids, queries, render
 from recaudo.dialects.treli.calls import Call
@@ -12,6 +13,8 @@ from recaudo.domain.model import Account, Customer
 from recaudo.edge.http import Reply
 from recaudo.edge.routing import ApiRequest, Route
 from recaudo.store import customers as stored
+from recaudo.store.database import Connection
+from recaudo.store.lists import CursorPage
 from recaudo.usecases import customers
 from recaudo.usecases.core import Core, NotFoundError
 from recaudo.usecases.customers import DocumentTakenError, RegisterCustomer
@@ -187,10 +190,13 @@ class CustomerActions:
         call = Call(self._core, request)
         account = call.account
         wanted, asked = call.list(ids.CUSTOMER, FILTERS)
-        async with self._core.database.connection() as connection:
+
+        async def look(connection: Connection) -> tuple[CursorPage[Customer], Mapping[UUID, int]]:
             found = await stored.list_newest_customers(connection, account.id, wanted, asked)
             everyone = [it.id for it in found.items]
-            credit = await stored.credits_of(connection, account.id, everyone, currency=account.currency)
+            return found, await stored.credits_of(connection, account.id, everyone, currency=account.currency)
+
+        found, credit = await self._core.lists.read(look)
         rows = [shown(it, credit.get(it.id, 0), account) for it in found.items]
         return call.page(rows, has_more=found.has_more)
 

@@ -511,8 +511,9 @@ class InvoiceActions:
         call = Call(self._core, request)
         wanted, asked = call.list(ids.COLLECTION, FILTERS)
         looking = viewer(call)
-        async with self._core.database.connection() as connection:
-            found = await wholes.page_of_invoices(connection, call.account.id, wanted, asked, today=looking.today)
+        found = await self._core.lists.read(
+            lambda connection: wholes.page_of_invoices(connection, call.account.id, wanted, asked, today=looking.today)
+        )
         return call.page([shown.invoice(it, looking) for it in found.items], has_more=found.has_more)
 
     async def void(self, request: ApiRequest) -> Reply:
