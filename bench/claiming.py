@@ -20,8 +20,8 @@ from rich.table import Table
 from bench import backlog, stage as stages
 from bench.options import BenchError, Options
 from bench.stage import Stage
-from recaudo.app import make_core
 from recaudo.domain.delivering import DeliveryState, Try
+from recaudo.parts import make_core
 from recaudo.store import deliveries as store
 from recaudo.store.database import Database
 from recaudo.store.deliveries import ClaimedDelivery, Concluded

@@ -18,7 +18,7 @@ from rich.table import Table
 from bench import backlog, stage as stages
 from bench.options import BenchError, Options
 from bench.stage import Stage
-from recaudo.app import make_core
+from recaudo.parts import make_core
 from recaudo.store import door
 from recaudo.store.database import Database
 from recaudo.store.door import Creation

@@ -28,9 +28,12 @@ from rich.table import Table
 
 from bench import published, report, stage as stages
 from bench.options import BenchError, Options
+from bench.quiet import Patience
 from bench.stage import Stage, query
-from recaudo.importing.loading import BATCH_ROWS, IN_FLIGHT_MAX
+from recaudo.importing.loading import IN_FLIGHT_MAX
 
+# What raw SQL writes in one statement.
+RAW_ROWS = 2_000
 # A batch takes about as long as a hundred requests do; an ordinary round has thirty of them.
 ROWS_A_SECOND = 8_000
 TITLES = ("factura", "contrato", "valor", "concepto", "descripcion", "celular", "correo", "vencimiento", "url_factura")
@@ -54,12 +57,13 @@ class Phase:
 
 def run(options: Options) -> None:
     """Measure and print."""
-    rows = max(BATCH_ROWS, round(ROWS_A_SECOND * options.seconds / BATCH_ROWS) * BATCH_ROWS)
+    patience = Patience(options.patience)
+    rows = max(RAW_ROWS, round(ROWS_A_SECOND * options.seconds / RAW_ROWS) * RAW_ROWS)
     with stages.opened(options.home) as stage, Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task("Importing", total=options.rounds)
         rounds = []
         for _ in range(options.rounds):
-            rounds.append(_round(stage, rows))
+            rounds.append(_round(stage, rows, patience))
             progress.advance(task)
         machine = report.describe_machine(stage)
     _show(rounds, machine)
@@ -68,14 +72,16 @@ def run(options: Options) -> None:
         options.json.write_text(json.dumps({"bench": "importing", "rounds": found}, indent=2) + "\n", encoding="utf-8")
 
 
-def _round(stage: Stage, rows: int) -> list[Phase]:
+def _round(stage: Stage, rows: int, patience: Patience) -> list[Phase]:
     """The import, the same file again, and the raw SQL with the rows that the import left behind."""
     file = _write_file(stage.folder / "invoices.csv", rows)
     with stage.database(name="imported") as url:
+        patience.wait_for_quiet()
         first = _import(stage, url, file, name="import", created=rows)
         again = _import(stage, url, file, name="again", created=0)
         stages.check_database(url, acknowledged=rows)
         with stage.database(name="raw") as other:
+            patience.wait_for_quiet()
             raw = asyncio.run(_raw(url, other, rows))
             for table in ORDER:
                 if _count(url, table) != _count(other, table):
@@ -163,8 +169,8 @@ async def _batches(source: str, rows: int) -> list[list[Sequence[Any]]]:
     try:
         ids = [r[0] for r in await connection.fetch("SELECT id FROM invoice ORDER BY origin_id")]
         batches = []
-        for first in range(0, rows, BATCH_ROWS):
-            some = ids[first : first + BATCH_ROWS]
+        for first in range(0, rows, RAW_ROWS):
+            some = ids[first : first + RAW_ROWS]
             batch: list[Sequence[Any]] = []
             for table in ORDER:
                 found = await connection.fetch(f"SELECT * FROM {table} WHERE {_WHERE[table]} ORDER BY 2", some)
@@ -204,7 +210,7 @@ def _show(rounds: Sequence[Sequence[Phase]], machine: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else report.TABLE_WIDTH, highlight=False)
     console.print(table)
     console.print(
-        f"Medians of {len(rounds)} rounds; raw SQL writes {BATCH_ROWS:,} invoices to a statement over "
+        f"Medians of {len(rounds)} rounds; raw SQL writes {RAW_ROWS:,} invoices to a statement over "
         f"{IN_FLIGHT_MAX} connections."
     )
     console.print(report.machine_line(machine))

@@ -28,7 +28,7 @@ from bench.jobs import Job, accept, request
 from bench.options import BenchError, Options
 from bench.pgbench import Script
 from bench.stage import Stage
-from recaudo.app import make_core
+from recaudo.parts import make_core
 from recaudo.store.database import Database
 
 INVOICES = 9_600

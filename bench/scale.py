@@ -26,7 +26,7 @@ from rich.table import Table
 from bench import backlog, filling, published, report, stage as stages
 from bench.options import BenchError, Options
 from bench.stage import Stage
-from recaudo.app import make_core
+from recaudo.parts import make_core
 from recaudo.store import deliveries, due
 from recaudo.store.database import Database
 from recaudo.store.doctor import examine

@@ -21,7 +21,7 @@ from uuid import UUID
 import asyncpg
 
 from bench.options import BenchError
-from recaudo.app import make_core
+from recaudo.parts import make_core
 from recaudo.store.database import Database
 from recaudo.store.doctor import examine
 from recaudo.store.embedded import EmbeddedHandle, open_embedded

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import asyncpg
 
-from recaudo.app import make_core
 from recaudo.domain.changes import Change
 from recaudo.domain.model import Account
+from recaudo.parts import make_core
 from recaudo.store import tally
 from recaudo.store.accounts import find_account
 from recaudo.store.database import Connection, Database

@@ -21,8 +21,8 @@ from uuid import UUID
 import aiohttp
 from multidict import CIMultiDictProxy
 
-from recaudo.app import close_gateways, make_core
 from recaudo.config import Vendors
+from recaudo.parts import close_gateways, make_core
 from recaudo.store.accounts import find_account
 from recaudo.store.database import Database
 from recaudo.store.doctor import Finding, examine

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -26,17 +26,14 @@ import structlog
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from recaudo.config import Settings, Vendors, read_settings, secret_key
+from recaudo.config import Settings, read_settings, secret_key
 from recaudo.dialects.onepay import openapi as onepay_openapi
 from recaudo.dialects.onepay.dialect import OnePay
-from recaudo.dialects.onepay.webhooks import OnePayWebhooks
 from recaudo.dialects.recaudo import openapi as own_openapi
 from recaudo.dialects.recaudo.dialect import Own
 from recaudo.dialects.recaudo.notices import PREFIX as NOTICES_PREFIX, NoticeReceiver
-from recaudo.dialects.recaudo.webhooks import OwnWebhooks
 from recaudo.dialects.treli import openapi as treli_openapi
 from recaudo.dialects.treli.dialect import Treli, TreliRegisters
-from recaudo.dialects.treli.webhooks import TreliWebhooks
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.api import BODY_BYTES_MAX, Api, Dialect
 from recaudo.edge.auth import Authenticator
@@ -47,21 +44,13 @@ from recaudo.edge.http import TOO_SLOW, Receive, Reply, Scope, Send, SlowBodyErr
 from recaudo.edge.limits import RateLimiter
 from recaudo.edge.observe import DeliveryMeter, Observer, configure_logging, new_request_id
 from recaudo.edge.problems import Problem
-from recaudo.gateways.mercadopago import MercadoPago
-from recaudo.gateways.sandbox import Sandbox
-from recaudo.gateways.wompi import Wompi, WompiHosts
-from recaudo.importing.jobs import FilesOfRows
+from recaudo.parts import close_gateways, make_core
 from recaudo.store.database import Database, DatabaseAwayError
 from recaudo.store.events import fit_feed
 from recaudo.store.replica import Lists
-from recaudo.store.vault import Vault
-from recaudo.store.writer import Writer
-from recaudo.system import RandomIds, SystemClock, random_fraction
+from recaudo.system import SystemClock
 from recaudo.usecases import gateways as merchant_gateways
 from recaudo.usecases.core import Core
-from recaudo.usecases.ports import Gateway
-from recaudo.usecases.resting import Rests
-from recaudo.usecases.turns import Turns
 from recaudo.usecases.upkeep import Kept
 from recaudo.usecases.webhooks import check_secrets
 from recaudo.web.site import make_site
@@ -87,34 +76,6 @@ _NEUTRAL_CHALLENGES = (
 )
 
 _log: Any = structlog.get_logger("recaudo.app")
-
-
-def make_core(database: Database, secret: str, vendors: Vendors | None = None, *, lists: Lists | None = None) -> Core:
-    """The use cases' parts, over an open database; `secret` is what secrets at rest are encrypted under."""
-    gateways = {gateway.name: gateway for gateway in make_gateways(vendors or Vendors())}
-    webhooks = {dialect.name: dialect for dialect in (OnePayWebhooks(), TreliWebhooks(), OwnWebhooks())}
-    return Core(
-        database=database,
-        lists=lists or Lists(database),
-        writer=Writer(database),
-        turns=Turns(),
-        clock=SystemClock(),
-        ids=RandomIds(),
-        chance=random_fraction,
-        gateways=gateways,
-        webhooks=webhooks,
-        vault=Vault(secret),
-        rests=Rests(),
-        files=FilesOfRows(),
-    )
-
-
-def make_gateways(vendors: Vendors) -> Sequence[Gateway]:
-    """Every gateway there is. A vendor's address is its own, unless the operator named a fake's."""
-    url = vendors.wompi_url
-    hosts = WompiHosts(sandbox=f"{url}/v1", production=f"{url}/production/v1", checkout=f"{url}/p/") if url else None
-    mercadopago = MercadoPago(host=vendors.mercadopago_url) if vendors.mercadopago_url else MercadoPago()
-    return (Wompi(hosts=hosts), mercadopago, Sandbox())
 
 
 def telling(settings: Settings, registry: CollectorRegistry) -> loops.Telling:
@@ -352,12 +313,6 @@ async def _patiently(reach: Callable[[], Awaitable[Core]]) -> Core:
                 raise
             _log.warning("database_away", table="", reason=str(error))
             await asyncio.sleep(0.5)
-
-
-async def close_gateways(core: Core) -> None:
-    """Let every gateway let go of its connections."""
-    for gateway in core.gateways.values():
-        await gateway.close()
 
 
 async def _fit_feed(database: Database) -> None:

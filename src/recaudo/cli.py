@@ -657,12 +657,12 @@ def _database(settings: Settings) -> Generator[str]:
         yield url
 
 
-def _with_core(settings: Settings, run: Any, *, connections_max: int = 2) -> Any:  # noqa: ANN401 - an async function of a Core
-    from recaudo.app import close_gateways, make_core
+def _with_core(settings: Settings, run: Any) -> Any:  # noqa: ANN401 - an async function of a Core
+    from recaudo.parts import close_gateways, make_core
     from recaudo.store.database import Database
 
     async def inside(url: str) -> Any:  # noqa: ANN401
-        database = await Database.connect(url, connections_max=connections_max)
+        database = await Database.connect(url, connections_max=2)
         core = make_core(database, secret_key(settings), settings.vendors)
         try:
             return await run(core)
@@ -672,6 +672,24 @@ def _with_core(settings: Settings, run: Any, *, connections_max: int = 2) -> Any
 
     with _database(settings) as url:
         return asyncio.run(inside(url))
+
+
+def _with_core_alone(settings: Settings, run: Any, *, connections_max: int) -> Any:  # noqa: ANN401 - as above
+    """The same for what calls no gateway and tells no webhook."""
+    from recaudo.alone import make_core_alone
+    from recaudo.store.database import Database
+
+    async def inside(url: str) -> Any:  # noqa: ANN401
+        database = await Database.connect(url, connections_max=connections_max)
+        try:
+            return await run(make_core_alone(database, secret_key(settings)))
+        finally:
+            await database.close()
+
+    import uvloop
+
+    with _database(settings) as url:
+        return uvloop.run(inside(url))
 
 
 async def _account(core: Any, slug: str, *, test: bool) -> Any:  # noqa: ANN401
@@ -875,7 +893,7 @@ def _with_address(settings: Settings, host: str, port: int) -> Settings:
 
 
 async def _demo_merchant(url: str, secret: str) -> Any:  # noqa: ANN401 - a NewMerchant, or None when it exists already
-    from recaudo.app import make_core
+    from recaudo.parts import make_core
     from recaudo.store.accounts import SlugTakenError
     from recaudo.store.database import Database
     from recaudo.usecases import merchants as use_cases
@@ -989,7 +1007,7 @@ cli_import.add_to(
     cli_import.Shell(
         console=console,
         fail=_fail,
-        with_core=lambda run: _with_core(read_settings(), run, connections_max=cli_import.CONNECTIONS),
+        with_core=lambda run: _with_core_alone(read_settings(), run, connections_max=cli_import.CONNECTIONS),
         account=_account,
     ),
 )

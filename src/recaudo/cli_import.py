@@ -261,4 +261,4 @@ def _spare_the_collector() -> None:
     """Rows come and go without cycles: looking for some would cost a tenth of the time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(500_000, 20, 100)

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from recaudo.store.database import Uuid
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DRAWN_TOGETHER = 512
+_HALVES = struct.Struct(">QQ")
 
 
 def random_fraction() -> float:
@@ -36,7 +39,7 @@ class RandomIds:
         millis, rest = divmod(micros, 1000)
         fraction = (rest << 12) // 1000
         random = int.from_bytes(os.urandom(8)) >> 2
-        return UUID(int=millis << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random)
+        return Uuid((millis << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random).to_bytes(16))
 
     def many(self, at: datetime) -> Callable[[], UUID]:
         """The same for thousands at once: each is a quarter of a microsecond later than the one before.
@@ -46,15 +49,11 @@ class RandomIds:
         micros = (at - _EPOCH) // _MICROSECOND
         millis, rest = divmod(micros, 1000)
         ticks = itertools.count(millis << 12 | (rest << 12) // 1000)
-        drawn: Iterator[int] = iter(())
 
-        def new() -> UUID:
-            nonlocal drawn
-            random = next(drawn, None)
-            if random is None:
-                drawn = iter(struct.unpack(f"{_DRAWN_TOGETHER}Q", os.urandom(8 * _DRAWN_TOGETHER)))
-                random = next(drawn)
-            tick = next(ticks)
-            return UUID(int=tick >> 12 << 80 | 7 << 76 | (tick & 0xFFF) << 64 | 2 << 62 | random >> 2)
+        def made() -> Iterator[UUID]:
+            while True:
+                for random in struct.unpack(f"{_DRAWN_TOGETHER}Q", os.urandom(8 * _DRAWN_TOGETHER)):
+                    tick = next(ticks)
+                    yield Uuid(_HALVES.pack(tick >> 12 << 16 | 7 << 12 | tick & 0xFFF, 2 << 62 | random >> 2))
 
-        return new
+        return made().__next__

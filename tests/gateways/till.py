@@ -15,7 +15,6 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from recaudo.app import close_gateways, make_core
 from recaudo.config import Vendors
 from recaudo.dialects.recaudo.notices import NoticeReceiver
 from recaudo.domain.answers import Confirm, Form, Picture, Redirect
@@ -23,6 +22,7 @@ from recaudo.domain.attempting import step_of
 from recaudo.domain.model import Account, Attempt
 from recaudo.edge.limits import RateLimiter
 from recaudo.gateways.wompi import Wompi, WompiHosts
+from recaudo.parts import close_gateways, make_core
 from recaudo.store import cases
 from recaudo.store.database import Database
 from recaudo.store.doctor import examine

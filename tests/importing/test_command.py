@@ -15,6 +15,7 @@ from uuid import UUID
 import psutil
 import pytest
 
+from recaudo.importing.loading import BATCH_ROWS
 from recaudo.usecases import merchants
 from tests.commands import Ended, environment, recaudo
 from tests.databases import core_on, plain
@@ -101,7 +102,7 @@ async def test_a_command_that_is_killed_in_the_middle_is_run_again_and_every_inv
         await asyncio.to_thread(process.wait)
         killed_at.append(await shop.count())
     assert 0 < killed_at[0] < killed_at[1] < rows, "it was killed in the middle"
-    assert killed_at[0] % 2000 == killed_at[1] % 2000 == 0, "a batch is there or it is not"
+    assert killed_at[0] % BATCH_ROWS == killed_at[1] % BATCH_ROWS == 0, "a batch is there or it is not"
     done = await shop.loaded(path)
     assert (done["already_there"] + done["created"], done["refused"]) == (rows, 0)
     assert done["created"] <= rows - killed_at[1]
@@ -117,6 +118,24 @@ async def test_a_command_that_is_killed_in_the_middle_is_run_again_and_every_inv
         )
     assert counts is not None
     assert list(counts) == [rows] * 4
+
+
+async def test_a_command_that_is_interrupted_ends_at_once_and_is_run_again(shop: Shop) -> None:
+    rows = 20_000
+    path = shop.write("padron.csv", csv_text(numbered(rows)))
+    command = [sys.executable, "-m", "recaudo", "import", str(path), "--merchant", shop.slug, "--test"]
+    process = subprocess.Popen(command, env=shop.environment, stderr=subprocess.PIPE)  # noqa: ASYNC220
+    while await shop.count() == 0 and process.poll() is None:  # noqa: ASYNC110 - its doing
+        await asyncio.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _, told = await asyncio.to_thread(process.communicate, timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in told
+    there = await shop.count()
+    assert 0 < there < rows, "it was interrupted in the middle"
+    assert there % BATCH_ROWS == 0, "a batch is there or it is not"
+    done = await shop.loaded(path)
+    assert (done["already_there"], done["created"]) == (there, rows - there)
 
 
 async def test_two_at_once_load_each_invoice_once(shop: Shop) -> None:
@@ -189,3 +208,11 @@ async def test_the_template_is_printed_and_loads(shop: Shop) -> None:
         out, _ = await process.communicate()
         path = shop.write(f"plantilla.{kind}", out)
         assert (await shop.load(path, "--dry-run")).status == 0
+
+
+def test_the_command_is_at_work_without_loading_what_only_a_server_needs() -> None:
+    needed = "recaudo.alone, recaudo.cli, recaudo.importing.loading, recaudo.importing.reports, recaudo.store.migrate"
+    unneeded = {"litestar", "aiohttp", "jinja2", "openpyxl", "alembic", "recaudo.app", "recaudo.parts"}
+    asked = f"import {needed}, sys; print(*{unneeded} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -70,6 +70,22 @@ def test_columns_that_nothing_is_called_are_told_and_not_used() -> None:
     assert list(parser.ignored) == ["Zona"]
 
 
+def test_what_a_column_had_before_does_not_change_what_it_has_now() -> None:
+    def line(number: int, **fields: Any) -> str:
+        return json.dumps({**ROW, "external_id": f"FV-{number}", **fields}) + "\n"
+
+    amounts = ["85000", 85000, 85000.0, "85000", " 85000 "]
+    text = "".join(line(number, amount=amount) for number, amount in enumerate(amounts))
+    assert [command.amount_minor for command in commands(text, format="jsonl")] == [8_500_000] * 5
+    # To a memory of values these would be the same: 1 is True, and 2 is 2.0.
+    mixed = [{"reference": 1}, {"description": "1"}, {"description": 1}, {"description": True}, {"amount": True}]
+    text = "".join(line(number, **fields) for number, fields in enumerate(mixed))
+    assert [number for number, _ in problems(text, format="jsonl")] == [4, 5]
+    again = [{"name": "Hi"}, {"name": "Hello"}, {"name": "Hi"}, {"name": "Hello" + " " * 5000}]
+    text = "".join(line(number, **fields) for number, fields in enumerate(again))
+    assert [number for number, _ in problems(text, format="jsonl")] == [1, 3]
+
+
 def test_a_header_without_what_every_row_needs_is_refused_and_says_what_may_have_been_meant() -> None:
     with pytest.raises(
         FileError, match=r"amount is missing\. It has: factura, contrato, mont\. Did you mean 'monto'\?"

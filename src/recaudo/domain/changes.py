@@ -252,7 +252,7 @@ class Draft:
     def _point_to_the_next(self) -> None:
         """An invoice shows the live collection that is due first; when none is live, the last of those that stand."""
         known = self._collections.values()
-        shown = min((c for c in known if c.state is CollectionState.PENDING), key=by_due_day, default=None)
+        shown = min([c for c in known if c.state is CollectionState.PENDING], key=by_due_day, default=None)
         if shown is None:
             stand = (c for c in known if c.state in _STAND and c.generation == self.invoice.generation)
             shown = max(stand, key=by_due_day, default=None)
@@ -273,24 +273,26 @@ def check(change: Change) -> None:
         assert invoice.received_minor + went_back >= (invoice.amount_minor or 0), "paid means received in full"
     live = [c for c in change.after.collections if c.state is CollectionState.PENDING]
     if invoice.kind is InvoiceKind.INVOICE and live:
-        assert invoice.state in {InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE}, "a settled invoice asks for nothing"
-        assert sum(c.due_minor for c in live) <= invoice.balance_minor, "never ask for more than is owed"
+        assert invoice.state in _ASKS, "a settled invoice asks for nothing"
+        assert sum([c.due_minor for c in live]) <= invoice.balance_minor, "never ask for more than is owed"
     _check_ledger(change)
 
 
 def _check_ledger(change: Change) -> None:
     """What the receipts say arrived is what the ledger booked."""
     was = change.before.invoice.received_minor if change.before else 0
-    credited = sum(t.amount_minor for t in change.transfers if t.credit == Books.CREDIT)
-    credited -= sum(t.amount_minor for t in change.transfers if t.debit == Books.CREDIT)
-    arrived = sum(r.amount_minor for r in change.receipts)
+    credited = booked = 0
+    for t in change.transfers:
+        credited += t.amount_minor * ((t.credit == Books.CREDIT) - (t.debit == Books.CREDIT))
+        if t.receipt_id is not None:
+            booked += t.amount_minor * ((t.debit not in _OWN_BOOKS) - (t.credit not in _OWN_BOOKS))
+    arrived = sum([r.amount_minor for r in change.receipts])
     assert change.invoice.received_minor - was == arrived - credited, "received is receipts less credit"
-    booked = sum(t.amount_minor for t in change.transfers if t.receipt_id is not None and t.debit not in _OWN_BOOKS)
-    booked -= sum(t.amount_minor for t in change.transfers if t.receipt_id is not None and t.credit not in _OWN_BOOKS)
     assert booked == arrived, "every receipt is booked in full"
     assert all(r.amount_minor > 0 for r in change.receipts if r.kind is not ReceiptKind.REFUND), "receipts are positive"
 
 
+_ASKS = frozenset({InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE})
 _STAND = frozenset({CollectionState.PAID, CollectionState.UNCOLLECTIBLE})
 
 _OWN_BOOKS = frozenset({Books.RECEIVABLE, Books.BILLED, Books.CREDIT})

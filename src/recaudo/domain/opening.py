@@ -45,7 +45,7 @@ def open_invoice(
     assert len(asked) == 1 or sum(a.amount_minor or 0 for a in asked) == invoice.amount_minor, "a plan adds up"
     for ordinal, asking in enumerate(asked, start=1):
         collection_id = asking.collection_id or (invoice.collection_id if ordinal == 1 else moment.new_id())
-        if ordinal == 1:
+        if ordinal == 1 and collection_id != invoice.collection_id:
             draft.set_invoice(collection_id=collection_id)
         open_collection(draft, asking, collection_id=collection_id, ordinal=ordinal)
     return draft.finish()

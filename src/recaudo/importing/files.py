@@ -8,7 +8,6 @@ from recaudo.importing.errors import FileError, Problem
 from recaudo.importing.jsonl_rows import JsonlRows
 from recaudo.importing.parsing import Parser
 from recaudo.importing.rows import Place, Row, RowFile
-from recaudo.importing.xlsx_rows import XlsxRows
 from recaudo.usecases.import_options import Format, ReadOptions
 from recaudo.usecases.invoices import OpenInvoice
 
@@ -67,6 +66,8 @@ def open_rows(file: BinaryIO, options: ReadOptions) -> RowFile:
         case "jsonl":
             return JsonlRows(file)
         case "xlsx":
+            from recaudo.importing.xlsx_rows import XlsxRows
+
             return XlsxRows(file)
 
 

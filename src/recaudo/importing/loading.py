@@ -16,8 +16,8 @@ from recaudo.usecases.core import Core
 from recaudo.usecases.import_options import ReadOptions
 from recaudo.usecases.importing import AlreadyThere, Differs, Opened, Outcome, Pace, Unwritable, compare_many, open_many
 
-# Enough rows to make a statement's own cost small, few enough to be held in memory several times.
-BATCH_ROWS = 2_000
+# Enough rows to make a statement's own cost small, few enough to hold several batches in memory.
+BATCH_ROWS = 1_000
 # While one batch is written the next is made; a third keeps both sides busy when they take turns in being slow.
 IN_FLIGHT_MAX = 2
 
@@ -79,8 +79,6 @@ async def load(
         progress = settle(batch, await task)
         total = total.plus(progress.tally)
         tell(progress)
-        if not dry_run:
-            await pace.after(total.created)
 
     source = batches(file, parser, size=BATCH_ROWS)
     try:
@@ -91,7 +89,7 @@ async def load(
                 broken, batch = str(error), None
             if batch is None:
                 break
-            flying.append((batch, asyncio.create_task(_write(core, account, batch, dry_run=dry_run))))
+            flying.append((batch, asyncio.create_task(_write(core, account, batch, pace, dry_run=dry_run))))
             # One turn of the loop sends the statement off before the next batch is made.
             await asyncio.sleep(0)
             if len(flying) > IN_FLIGHT_MAX:
@@ -104,7 +102,7 @@ async def load(
     return Loaded(total, tuple(parser.ignored), broken)
 
 
-async def _write(core: Core, account: Account, batch: Batch, *, dry_run: bool) -> Sequence[Outcome]:
+async def _write(core: Core, account: Account, batch: Batch, pace: Pace, *, dry_run: bool) -> Sequence[Outcome]:
     commands = [good.command for good in batch.good]
     if not commands:
         return []
@@ -113,9 +111,11 @@ async def _write(core: Core, account: Account, batch: Batch, *, dry_run: bool) -
             known = await compare_many(connection, account, commands)
             return [outcome or Opened(account.id) for outcome in known]
         try:
-            return await open_many(core, connection, account, commands)
+            outcomes = await open_many(core, connection, account, commands)
         except LockTimeoutError as error:
             raise FileError("Somebody else holds one of these invoices for too long; run this again.") from error
+    await pace.after(sum(isinstance(outcome, Opened) for outcome in outcomes))
+    return outcomes
 
 
 def settle(batch: Batch, outcomes: Sequence[Outcome]) -> Progress:

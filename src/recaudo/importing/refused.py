@@ -12,8 +12,6 @@ from tempfile import TemporaryFile
 from typing import Any
 
 import msgspec
-import openpyxl
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from recaudo.importing.columns import REPORT_COLUMNS, normalised
 from recaudo.importing.errors import Problem
@@ -98,6 +96,8 @@ def _jsonl(rows: Iterable[Refused]) -> Iterator[bytes]:
 
 
 def _xlsx(titles: Sequence[str], rows: Iterable[Refused]) -> Iterator[bytes]:
+    import openpyxl
+
     book = openpyxl.Workbook(write_only=True)
     sheet: Any = book.create_sheet("refused")
     sheet.append([*_own(titles), *REPORT_COLUMNS])
@@ -114,6 +114,8 @@ def _inert(cell: object) -> object:
     """Text that a spreadsheet would take for a formula stays text, and marks that no workbook may hold go."""
     if not isinstance(cell, str):
         return cell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
     shown = ILLEGAL_CHARACTERS_RE.sub("", cell)
     return f"'{shown}" if shown.startswith("=") else shown
 

@@ -14,7 +14,7 @@ import phonenumbers
 
 from recaudo.domain import money
 from recaudo.domain.model import Account
-from recaudo.edge.contacts import URL_CHARS_MAX, is_phone, is_sandbox_phone, is_url, read_email
+from recaudo.edge.contacts import PHONES_REMEMBERED_MAX, URL_CHARS_MAX, is_phone, is_sandbox_phone, is_url, read_email
 from recaudo.importing.errors import BadValueError
 from recaudo.usecases.import_options import Dates, Numbers
 
@@ -28,15 +28,17 @@ DUE_FIRST = date(2000, 1, 1)
 DUE_YEARS_AHEAD = 50
 # Spreadsheets keep no more digits of a number than these.
 EXACT_DIGITS = 15
-# The same months, amounts and numbers come again and again.
-REMEMBERED_MAX = 32_768
+# The same days, amounts and titles come again and again.
+REMEMBERED_MAX = 4096
+REMEMBERED_CHARS_MAX = 300
 
 _SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{1,3}")
 _ERROR_CELL = re.compile(r"#(?:N/[AD]|¡?(?:REF|VALUE|VALOR|NULL|NULO|DIV/0|NUM)!|NAME\?|¿NOMBRE\?)")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _PHONE_MARKS = str.maketrans("", "", " \u00a0-.()")
-_COLOMBIAN = re.compile(r"3[0-9]{9}")
+# A mobile's ten digits; many systems write the country's code before them and no plus.
+_COLOMBIAN = re.compile(r"(?:57)?(3[0-9]{9})")
 _DIGITS = re.compile(r"\+?[0-9]{5,15}")
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DMY_DAY = re.compile(r"([0-9]{1,2})[/-]([0-9]{1,2})[/-]([0-9]{4})")
@@ -47,6 +49,17 @@ _WRITTEN = {
     "es": re.compile(r"(?:[0-9]{1,17}|[0-9]{1,3}(?:\.[0-9]{3}){1,5})(?:,[0-9]{1,2})?"),
     "en": re.compile(r"(?:[0-9]{1,17}|[0-9]{1,3}(?:,[0-9]{3}){1,5})(?:\.[0-9]{1,2})?"),
 }
+
+
+def remembering(read: Read) -> Read:
+    """The same, for a column whose text comes again and again: it is read once."""
+    known = lru_cache(maxsize=REMEMBERED_MAX)(read)
+
+    def look(value: object) -> Any:  # noqa: ANN401 - whatever it reads
+        # Only text: 1 and True would be the same to the memory.
+        return known(value) if type(value) is str and len(value) <= REMEMBERED_CHARS_MAX else read(value)
+
+    return look
 
 
 def plain_text(value: object) -> str:
@@ -101,10 +114,6 @@ def amount(account: Account, numbers: Numbers) -> Read:
     """Minor units of an amount within the account's limits."""
     low, high = account.amount_min_minor, account.amount_max_minor
 
-    @lru_cache(maxsize=REMEMBERED_MAX)
-    def written(found: str) -> int:
-        return within(_units(found, account.currency, numbers))
-
     def within(units: int | Decimal) -> int:
         try:
             minor = money.from_units(units, account.currency)
@@ -117,7 +126,7 @@ def amount(account: Account, numbers: Numbers) -> Read:
 
     def read(value: object) -> int:
         if isinstance(value, str):
-            return written(plain_text(value))
+            return within(_units(plain_text(value), account.currency, numbers))
         if isinstance(value, int) and not isinstance(value, bool):
             return within(value)
         if isinstance(value, float):
@@ -162,10 +171,6 @@ def due_day(today: date, dates: Dates) -> Read:
     """A day: 2025-10-20 always, 20/10/2025 when the options say so, or a spreadsheet's own."""
     last = _years_after(today, DUE_YEARS_AHEAD)
 
-    @lru_cache(maxsize=4096)
-    def written(found: str) -> date:
-        return within(_day(found, dates))
-
     def within(day: date) -> date:
         if DUE_FIRST <= day <= last:
             return day
@@ -173,7 +178,7 @@ def due_day(today: date, dates: Dates) -> Read:
 
     def read(value: object) -> date:
         if isinstance(value, str):
-            return written(plain_text(value))
+            return within(_day(plain_text(value), dates))
         if isinstance(value, datetime):
             if value.time() != time():
                 raise BadValueError("Must be a day without a time.")
@@ -213,8 +218,8 @@ def phone(account: Account) -> Read:
 
     def read(value: object) -> str:
         bare = plain_text(value).translate(_PHONE_MARKS)
-        if is_colombian and _COLOMBIAN.fullmatch(bare):
-            bare = f"+57{bare}"
+        if is_colombian and (mobile := _COLOMBIAN.fullmatch(bare)):
+            bare = f"+57{mobile[1]}"
         if is_phone(bare) or (account.is_test and is_sandbox_phone(bare)):
             return bare
         found = None if bare.startswith("+") else _national(bare, account.country)
@@ -225,7 +230,7 @@ def phone(account: Account) -> Read:
     return read
 
 
-@lru_cache(maxsize=REMEMBERED_MAX)
+@lru_cache(maxsize=PHONES_REMEMBERED_MAX)
 def _national(bare: str, country: str) -> str | None:
     if not _DIGITS.fullmatch(bare):
         return None

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from recaudo.app import Application, make_core
+from recaudo.app import Application
 from recaudo.config import Settings
+from recaudo.parts import make_core
 from recaudo.simulation.chance import SeededIds, SimulatedClock
 from recaudo.simulation.crashes import Fate, FragileDatabase, Turnstile
 from recaudo.simulation.gateway import SimulatedGateway

@@ -6,8 +6,12 @@ from typing import Any, Self
 
 import asyncpg
 import msgspec
+from asyncpg.pgproto.pgproto import UUID as DriverUuid  # noqa: N811 - it is no constant
 
 _json = msgspec.json.Encoder()
+
+Uuid = DriverUuid
+"""The driver's own kind of UUID, made of 16 bytes: equal to any other, and made, compared and written much faster."""
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 

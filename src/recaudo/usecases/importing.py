@@ -51,17 +51,19 @@ Outcome = Opened | AlreadyThere | Differs | Unwritable
 class Pace:
     """When a load lets the database look at its tables anew: after the first batch, then less often."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, *, created: int = 0) -> None:
         self._core = core
+        self._created = created
         self._next = 1
 
     async def after(self, created: int) -> None:
-        """Note that so many invoices were created by now, in commits that are over."""
-        if created < self._next:
+        """Note that so many more invoices were created, in a commit that is over."""
+        self._created += created
+        if self._created < self._next:
             return
-        self._next = created * 4
+        self._next = self._created * 4
         async with self._core.database.connection() as connection:
-            await statistics.refresh(connection, created)
+            await statistics.refresh(connection, self._created)
 
 
 async def open_many(

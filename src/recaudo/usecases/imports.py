@@ -281,7 +281,7 @@ class _Turn:
         self._account = account
         self._job = job
         self._claimed = claimed
-        self._pace = Pace(core)
+        self._pace = Pace(core, created=job.created)
 
     async def run(self) -> None:
         """Piece by piece; the next one is read while one is written."""
@@ -339,7 +339,7 @@ class _Turn:
                 raise LostError
         self._job, self._claimed = further, claimed
         if not job.dry_run:
-            await self._pace.after(further.created)
+            await self._pace.after(created)
 
     async def _outcomes(self, connection: Connection, commands: Sequence[OpenInvoice]) -> Sequence[Outcome]:
         if not commands:

@@ -15,6 +15,7 @@ from recaudo.domain.model import Account, Case, Customer, Invoice, InvoiceKind
 from recaudo.domain.opening import Asking, open_invoice
 from recaudo.domain.partial import PartialRule
 from recaudo.domain.states import InvoiceState
+from recaudo.store.database import Uuid
 from recaudo.store.door import Creation, Remembered, TakenError, Uses
 from recaudo.store.writer import Created, OriginKey, OriginTaken, Replayed, find_origins, origin_key
 from recaudo.usecases.core import (
@@ -193,7 +194,7 @@ def reference_customer_id(account_id: UUID, reference: str) -> UUID:
     """
     digest = hashlib.sha256(account_id.bytes + reference.encode()).digest()
     number = int.from_bytes(digest[:16])
-    return UUID(int=number & ~(0xF << 76 | 0x3 << 62) | 8 << 76 | 2 << 62)
+    return Uuid((number & ~(0xF << 76 | 0x3 << 62) | 8 << 76 | 2 << 62).to_bytes(16))
 
 
 def _invoice(account: Account, command: OpenInvoice, moment: Moment) -> Invoice:

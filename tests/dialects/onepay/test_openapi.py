@@ -11,7 +11,6 @@ import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from recaudo.app import make_core
 from recaudo.dialects.onepay import dialect, endpoints, openapi as onepay_openapi, parse, queries
 from recaudo.dialects.onepay.errors import TABLE
 from recaudo.dialects.onepay.openapi_bodies import BODIES
@@ -31,6 +30,7 @@ from recaudo.domain.delivering import Endpoint
 from recaudo.domain.events import EVENT_TYPES
 from recaudo.edge.addresses import UrlPolicy
 from recaudo.edge.ecmascript import stringify
+from recaudo.parts import make_core
 from recaudo.usecases.ports import Message
 from tests.dialects.onepay.openapi import (
     DOCUMENTS,
