@@ -4,15 +4,16 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NoReturn, Self
+from typing import Annotated, Any, BinaryIO, Self
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from recaudo.cli_shell import account_of, console, fail, with_core_alone
+from recaudo.config import read_settings
 
 # What the exit status says besides 0 (all rows are in), 1 (it could not go on) and 2 (the arguments make no sense).
 ROWS_REFUSED = 3
@@ -52,15 +53,6 @@ class TextEncoding(StrEnum):
     WINDOWS_1252 = "windows-1252"
 
 
-class Shell(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line hands over: how it speaks, fails, and opens the database."""
-
-    console: Console
-    fail: Callable[[str], NoReturn]
-    with_core: Callable[[Callable[[Any], Awaitable[Any]]], Any]
-    account: Callable[..., Awaitable[Any]]
-
-
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What the command was told."""
 
@@ -72,66 +64,62 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool
 
 
-def add_to(app: typer.Typer, shell: Shell) -> None:
-    """Register the command."""
+def import_file(  # noqa: PLR0913 - typer reads the options from the signature
+    file: Annotated[Path | None, typer.Argument(help="A .csv, .jsonl or .xlsx file.")] = None,
+    *,
+    merchant: Annotated[str | None, typer.Option(help="The merchant's slug.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="The merchant's test account.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row and write nothing.")] = False,
+    refused: Annotated[Path | None, typer.Option(help="Where refused rows go (default: FILE-refused).")] = None,
+    format: Annotated[FileFormat | None, typer.Option(help="When the file's name does not say it.")] = None,
+    dates: Annotated[DateForm, typer.Option(help="dmy: 20/10/2025 is read too.")] = DateForm.ISO,
+    numbers: Annotated[
+        NumberForm, typer.Option(help="es: 85.000,50. en: 85,000.50. auto: only what has one meaning.")
+    ] = NumberForm.AUTO,
+    encoding: Annotated[TextEncoding, typer.Option(help="Of a CSV file.")] = TextEncoding.AUTO,
+    origin: Annotated[str, typer.Option(help="The system that numbered the invoices.")] = "import",
+    name: Annotated[str | None, typer.Option(help="What payers read, for rows that do not say it.")] = None,
+    make_ids: Annotated[
+        bool, typer.Option("--make-ids", help="Rows without an id get one made from their content.")
+    ] = False,
+    template: Annotated[FileFormat | None, typer.Option(help="Print an example file and end.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Load a file of invoices. Run it again as often as you like: what is there already stays as it is.
 
-    @app.command("import")
-    def import_file(  # noqa: PLR0913 - typer reads the options from the signature
-        file: Annotated[Path | None, typer.Argument(help="A .csv, .jsonl or .xlsx file.")] = None,
-        *,
-        merchant: Annotated[str | None, typer.Option(help="The merchant's slug.")] = None,
-        test: Annotated[bool, typer.Option("--test", help="The merchant's test account.")] = False,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row and write nothing.")] = False,
-        refused: Annotated[Path | None, typer.Option(help="Where refused rows go (default: FILE-refused).")] = None,
-        format: Annotated[FileFormat | None, typer.Option(help="When the file's name does not say it.")] = None,
-        dates: Annotated[DateForm, typer.Option(help="dmy: 20/10/2025 is read too.")] = DateForm.ISO,
-        numbers: Annotated[
-            NumberForm, typer.Option(help="es: 85.000,50. en: 85,000.50. auto: only what has one meaning.")
-        ] = NumberForm.AUTO,
-        encoding: Annotated[TextEncoding, typer.Option(help="Of a CSV file.")] = TextEncoding.AUTO,
-        origin: Annotated[str, typer.Option(help="The system that numbered the invoices.")] = "import",
-        name: Annotated[str | None, typer.Option(help="What payers read, for rows that do not say it.")] = None,
-        make_ids: Annotated[
-            bool, typer.Option("--make-ids", help="Rows without an id get one made from their content.")
-        ] = False,
-        template: Annotated[FileFormat | None, typer.Option(help="Print an example file and end.")] = None,
-        json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
-    ) -> None:
-        """Load a file of invoices. Run it again as often as you like: what is there already stays as it is.
+    Rows that are refused go to a file of the same shape that says why, and the command ends with 3.
+    """
+    if template is not None:
+        _print_template(template)
+        return
+    if file is None or merchant is None:
+        raise typer.BadParameter("Give a FILE and --merchant, or --template.")
+    from recaudo.importing.errors import FileError
+    from recaudo.importing.files import format_of
+    from recaudo.usecases.import_options import ReadOptions
 
-        Rows that are refused go to a file of the same shape that says why, and the command ends with 3.
-        """
-        if template is not None:
-            _print_template(template)
-            return
-        if file is None or merchant is None:
-            raise typer.BadParameter("Give a FILE and --merchant, or --template.")
-        from recaudo.importing.errors import FileError
-        from recaudo.importing.files import format_of
-        from recaudo.usecases.import_options import ReadOptions
-
-        try:
-            kind = format.value if format is not None else format_of(file.name)
-        except FileError as error:
-            shell.fail(str(error))
-        options = ReadOptions(
-            format=kind,
-            dates=dates.value,
-            numbers=numbers.value,
-            encoding=encoding.value,
-            origin=_text(shell, "--origin", origin, 1, 50),
-            name=None if name is None else _text(shell, "--name", name, 5, 100),
-            make_ids=make_ids,
-        )
-        report = refused or file.with_name(f"{file.stem}-refused{file.suffix}")
-        wanted = Wanted(path=file, report=report, options=options, merchant=merchant, test=test, dry_run=dry_run)
-        _run(shell, wanted, json=json)
+    try:
+        kind = format.value if format is not None else format_of(file.name)
+    except FileError as error:
+        fail(str(error))
+    options = ReadOptions(
+        format=kind,
+        dates=dates.value,
+        numbers=numbers.value,
+        encoding=encoding.value,
+        origin=_text("--origin", origin, 1, 50),
+        name=None if name is None else _text("--name", name, 5, 100),
+        make_ids=make_ids,
+    )
+    report = refused or file.with_name(f"{file.stem}-refused{file.suffix}")
+    wanted = Wanted(path=file, report=report, options=options, merchant=merchant, test=test, dry_run=dry_run)
+    _run(wanted, json=json)
 
 
-def _text(shell: Shell, option: str, text: str, low: int, high: int) -> str:
+def _text(option: str, text: str, low: int, high: int) -> str:
     trimmed = text.strip()
     if not low <= len(trimmed) <= high or not trimmed.isprintable():
-        shell.fail(f"{option} must have {low} to {high} characters.")
+        fail(f"{option} must have {low} to {high} characters.")
     return trimmed
 
 
@@ -141,40 +129,40 @@ def _print_template(wanted: FileFormat) -> None:
     sys.stdout.buffer.write(template(wanted.value))
 
 
-def _run(shell: Shell, wanted: Wanted, *, json: bool) -> None:
+def _run(wanted: Wanted, *, json: bool) -> None:
     from recaudo.importing.errors import FileError
 
     path, report = wanted.path, wanted.report
     if report.exists() and path.exists() and report.samefile(path):
-        shell.fail("--refused must be another file than the one that is read.")
+        fail("--refused must be another file than the one that is read.")
 
     async def run(core: Any) -> Any:  # noqa: ANN401 - a Core, whose module loads only when a command needs it
-        account = await shell.account(core, wanted.merchant, test=wanted.test)
+        account = await account_of(core, wanted.merchant, test=wanted.test)
         _spare_the_collector()
         try:
-            return await _load(shell, core, account, wanted)
+            return await _load(core, account, wanted)
         except FileError as error:
-            shell.fail(str(error))
+            fail(str(error))
         except OSError as error:
-            shell.fail(f"{error.filename or path} cannot be used: {error.strerror}.")
+            fail(f"{error.filename or path} cannot be used: {error.strerror}.")
 
     began_s = time.monotonic()
-    loaded, kept = shell.with_core(run)
-    _show(shell, loaded, kept, seconds=time.monotonic() - began_s, dry_run=wanted.dry_run, json=json)
+    loaded, kept = with_core_alone(read_settings(), run, connections_max=CONNECTIONS)
+    _show(loaded, kept, seconds=time.monotonic() - began_s, dry_run=wanted.dry_run, json=json)
     if loaded.broken is not None:
-        shell.fail(f"{loaded.broken} What stands before it is dealt with; mend the file and run this again.")
+        fail(f"{loaded.broken} What stands before it is dealt with; mend the file and run this again.")
     if loaded.tally.refused:
         raise typer.Exit(ROWS_REFUSED)
 
 
-async def _load(shell: Shell, core: Any, account: Any, wanted: Wanted) -> tuple[Any, Path | None]:  # noqa: ANN401
+async def _load(core: Any, account: Any, wanted: Wanted) -> tuple[Any, Path | None]:  # noqa: ANN401
     """What became of the rows, and where the refused ones are."""
     from recaudo.importing.files import open_rows
     from recaudo.importing.loading import load
     from recaudo.importing.reports import ReportFile
 
     options = wanted.options
-    with wanted.path.open("rb") as file, Bar(shell.console, file) as bar:
+    with wanted.path.open("rb") as file, Bar(file) as bar:
         rows = open_rows(file, options)
         try:
             with ReportFile(wanted.report, options.format, rows) as kept:
@@ -194,7 +182,7 @@ async def _load(shell: Shell, core: Any, account: Any, wanted: Wanted) -> tuple[
 class Bar:
     """How far it is: by bytes read, which is all that is known of a file."""
 
-    def __init__(self, console: Console, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
         self.shown = 0
@@ -207,7 +195,6 @@ class Bar:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._console = console
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
@@ -229,12 +216,12 @@ class Bar:
         self.shown += 1
         from recaudo.importing.refused import in_one_line
 
-        self._console.print(
+        console.print(
             f"line {bad.row.line}: {in_one_line(bad.problems)}", highlight=False, markup=False, soft_wrap=True
         )
 
 
-def _show(shell: Shell, loaded: Any, kept: Path | None, *, seconds: float, dry_run: bool, json: bool) -> None:  # noqa: ANN401
+def _show(loaded: Any, kept: Path | None, *, seconds: float, dry_run: bool, json: bool) -> None:  # noqa: ANN401
     tally = loaded.tally
     if json:
         facts = {
@@ -254,7 +241,7 @@ def _show(shell: Shell, loaded: Any, kept: Path | None, *, seconds: float, dry_r
     if kept is not None:
         lines.append(f"The refused rows, each with its reasons: {kept}. Mend them there and import that file.")
     for line in lines:
-        shell.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _spare_the_collector() -> None:
