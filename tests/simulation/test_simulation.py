@@ -246,3 +246,9 @@ def test_seeds_are_one_number_or_a_range(text: str, seeds: list[int]) -> None:
 def test_other_words_are_no_seeds(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_seeds(text)
+
+
+async def test_a_server_for_simulations_alone_does_not_wait_for_the_disk(database: FragileDatabase) -> None:
+    async with database.connection() as connection:
+        waits = [await connection.fetchval(f"SHOW {name}") for name in ("synchronous_commit", "autovacuum")]
+    assert waits == ["off", "off"]
