@@ -61,8 +61,11 @@ START_PATIENCE_S = 20
 _WORKER_VARIABLE = "RECAUDO_SERVE_RUNS_WORKER"
 _SUPERVISOR_VARIABLE = "RECAUDO_SERVE_SUPERVISOR"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Counted from when the application says that it is ready: by then the server serves.
-SIGNALS_HELD_S = 0.1
+# Counted from when the application says that it is ready: by then the server serves, on a busy machine too.
+SIGNALS_HELD_S = 0.5
+# How often a server process looks whether its supervisor lives, and how long it may take to stop when that died.
+SUPERVISOR_LOOK_S = 1.0
+ALONE_S_MAX = 35.0
 
 _NEUTRAL_401 = (
     b'{"message":"Falta el encabezado Authorization. Use \'Authorization: Bearer <clave>\' (OnePay) o '
@@ -205,7 +208,9 @@ class Application:
             return
         await send({"type": "lifespan.startup.complete"})
         asyncio.get_running_loop().call_later(SIGNALS_HELD_S, _release_signals)
+        leaving = asyncio.create_task(_leave_with_supervisor())
         await receive()
+        leaving.cancel()
         await self._close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -357,6 +362,21 @@ def _die_with_parent() -> None:
     if supervisor is not None and os.getppid() != int(supervisor):
         # It died before the kernel was told, so the kernel will never tell.
         raise RuntimeError("the supervisor of this server process is gone")
+
+
+async def _leave_with_supervisor() -> None:
+    """Stop when the supervisor is gone, as often as it takes: one signal too early is lost on the HTTP server."""
+    supervisor = os.environ.get(_SUPERVISOR_VARIABLE)
+    if supervisor is None:
+        return
+    while os.getppid() == int(supervisor):  # noqa: ASYNC110 - another process sets no event
+        await asyncio.sleep(SUPERVISOR_LOOK_S)
+    deadline_s = time.monotonic() + ALONE_S_MAX
+    while time.monotonic() < deadline_s:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(SUPERVISOR_LOOK_S)
+    _log.error("supervisor_gone", reason="the HTTP server did not stop when it was told to")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def serve_environment(settings: Settings, database_url: str, *, runs_worker: bool) -> dict[str, str]:

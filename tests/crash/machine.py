@@ -17,6 +17,7 @@ from random import Random
 import aiohttp
 import psutil
 
+from recaudo.edge.health import FRESH_S
 from recaudo.store.embedded_keeper import Layout, running_postmaster
 from tests.world import World
 
@@ -159,6 +160,8 @@ class Machine(World):
 
     async def healthy(self) -> None:
         """Wait until the server answers, its database with it. Raises TimeoutError."""
+        # What it tells may be so old, older than the last kill.
+        await asyncio.sleep(FRESH_S)
         async with asyncio.timeout(HEALTHY_TIMEOUT_S):
             while True:
                 with contextlib.suppress(aiohttp.ClientError, ConnectionError):

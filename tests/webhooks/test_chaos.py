@@ -33,6 +33,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals to the 
 
 SEED = 20251020
 CHAOS_S = 20
+# What is raised of the endpoint itself, when nothing got through to it for an hour of its account's clock.
+UNTOLD = "webhook.failing"
 BAD_ANSWERS = (500, 404, 410, 302, "reset", "hang", "endless", "dribble")
 
 
@@ -174,7 +176,7 @@ async def test_every_event_arrives_whatever_dies_on_the_way(lonely: World, own_s
     async with receiving(requests) as receiver:
         bad = BadReceiver(chance, requests)
         receiver.answer = bad.answer
-        types = [type_ for type_, core in TYPES.items() if core is not None and type_ != "webhook.failing"]
+        types = [type_ for type_, core in TYPES.items() if core is not None and type_ != UNTOLD]
         body = {"name": "ERP", "url": receiver.url, "events": types}
         assert (await client.post("/v1/webhooks", body)).status == 201
         workers.start()
@@ -235,7 +237,7 @@ async def _until_all_is_told(world: World, client: Client) -> None:
 
 async def _check(world: World, client: Client, receiver: Receiver, bad: BadReceiver) -> None:
     """What was raised was received, and nothing else; the same event always the same; versions as they were."""
-    known = {core for type_, core in TYPES.items() if core is not None}
+    known = {core for type_, core in TYPES.items() if core is not None and type_ != UNTOLD}
     events = await world.rows(
         "SELECT id, type, subject_id, version FROM event WHERE account_id = $1 ORDER BY subject_id, version, ordinal",
         client.account_id,

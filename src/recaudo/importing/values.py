@@ -15,15 +15,13 @@ import phonenumbers
 from recaudo.domain import money
 from recaudo.domain.model import Account
 from recaudo.edge.contacts import PHONES_REMEMBERED_MAX, URL_CHARS_MAX, is_phone, is_sandbox_phone, is_url, read_email
+from recaudo.edge.metadata import MEMBERS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
 from recaudo.importing.errors import BadValueError
 from recaudo.usecases.import_options import Dates, Numbers
 
 Read = Callable[[Any], Any]
 """Reads a cell that is not empty; raises BadValueError."""
 
-METADATA_MEMBERS_MAX = 50
-METADATA_NAME_CHARS_MAX = 40
-METADATA_TEXT_CHARS_MAX = 500
 DUE_FIRST = date(2000, 1, 1)
 DUE_YEARS_AHEAD = 50
 # Spreadsheets keep no more digits of a number than these.
@@ -275,16 +273,16 @@ def metadata(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadValueError("Must be an object.")
     members = cast("Mapping[str, object]", value)
-    if len(members) > METADATA_MEMBERS_MAX:
-        raise BadValueError(f"Has more than {METADATA_MEMBERS_MAX} members.")
+    if len(members) > MEMBERS_MAX:
+        raise BadValueError(f"Has more than {MEMBERS_MAX} members.")
     return {metadata_name(name): metadata_value(item) for name, item in members.items()}
 
 
 def metadata_name(name: str) -> str:
     """What a member of metadata may be called."""
-    if 1 <= len(name.strip()) <= METADATA_NAME_CHARS_MAX and name.isprintable():
+    if 1 <= len(name.strip()) <= NAME_CHARS_MAX and name.isprintable():
         return name
-    raise BadValueError(f"A name in metadata must have 1 to {METADATA_NAME_CHARS_MAX} characters.")
+    raise BadValueError(f"A name in metadata must have 1 to {NAME_CHARS_MAX} characters.")
 
 
 def metadata_value(value: object) -> str | int | bool | None:
@@ -298,6 +296,6 @@ def metadata_value(value: object) -> str | int | bool | None:
     if not isinstance(value, str):
         raise BadValueError("Must be text, a whole number, true, false or null.")
     found = plain_text(value)
-    if len(found) > METADATA_TEXT_CHARS_MAX or (not found.isprintable() and _CONTROL_IN_LINES.search(found)):
-        raise BadValueError(f"Must be text of at most {METADATA_TEXT_CHARS_MAX} characters.")
+    if len(found) > TEXT_CHARS_MAX or (not found.isprintable() and _CONTROL_IN_LINES.search(found)):
+        raise BadValueError(f"Must be text of at most {TEXT_CHARS_MAX} characters.")
     return found

@@ -9,10 +9,8 @@ from recaudo.dialects.onepay.fields import whole
 from recaudo.dialects.onepay.reading import Reading
 from recaudo.domain import money
 from recaudo.domain.partial import PARTS_MAX, PartialRule
+from recaudo.edge.metadata import MEMBERS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
 
-METADATA_MEMBERS_MAX = 50
-METADATA_NAME_CHARS_MAX = 40
-METADATA_TEXT_CHARS_MAX = 500
 WHOLE_NUMBER_MAX = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly."""
 WINDOW_HOURS_MAX = 8760
@@ -33,8 +31,8 @@ def metadata(reading: Reading, path: str, value: object) -> dict[str, Any] | Non
         reading.refuse(path, f"El campo {path} debe ser un objeto.")
         return None
     members = cast("dict[str, object]", value)
-    if len(members) > METADATA_MEMBERS_MAX:
-        reading.refuse(path, f"El campo {path} admite máximo {METADATA_MEMBERS_MAX} miembros.")
+    if len(members) > MEMBERS_MAX:
+        reading.refuse(path, f"El campo {path} admite máximo {MEMBERS_MAX} miembros.")
         return None
     kept: dict[str, Any] = {}
     for name, item in members.items():
@@ -62,9 +60,9 @@ def metadata_or_pairs(reading: Reading, path: str, value: object) -> dict[str, A
 
 
 def _check_name(reading: Reading, path: str, name: str) -> bool:
-    if 1 <= len(name.strip()) <= METADATA_NAME_CHARS_MAX and _is_storable(name):
+    if 1 <= len(name.strip()) <= NAME_CHARS_MAX and _is_storable(name):
         return True
-    reading.refuse(path, f"Cada nombre en {path} debe tener entre 1 y {METADATA_NAME_CHARS_MAX} caracteres válidos.")
+    reading.refuse(path, f"Cada nombre en {path} debe tener entre 1 y {NAME_CHARS_MAX} caracteres válidos.")
     return False
 
 
@@ -76,8 +74,8 @@ def _metadata_value(reading: Reading, path: str, name: str, value: object) -> st
         return _number(reading, path, value)
     if not isinstance(value, str):
         reading.refuse(path, f"{path} debe ser texto, número, booleano o null, sin anidar.")
-    elif len(value.strip()) > METADATA_TEXT_CHARS_MAX:
-        reading.refuse(path, f"{path} admite máximo {METADATA_TEXT_CHARS_MAX} caracteres.")
+    elif len(value.strip()) > TEXT_CHARS_MAX:
+        reading.refuse(path, f"{path} admite máximo {TEXT_CHARS_MAX} caracteres.")
     elif not _is_storable(value):
         reading.refuse(path, f"{path} contiene caracteres que no se pueden guardar.")
     else:

@@ -14,9 +14,6 @@ from recaudo.dialects.onepay.endpoints import (
 )
 from recaudo.dialects.onepay.objects import (
     ALLOWS_EXTRA,
-    METADATA_MEMBERS_MAX,
-    METADATA_NAME_CHARS_MAX,
-    METADATA_TEXT_CHARS_MAX,
     WINDOW_HOURS_MAX,
 )
 from recaudo.dialects.onepay.openapi_schemas import DAY, FLAG, TEXT, UUID, WHOLE
@@ -25,6 +22,7 @@ from recaudo.dialects.onepay.webhooks import TYPES
 from recaudo.domain import money
 from recaudo.domain.model import Account
 from recaudo.domain.partial import PARTS_MAX
+from recaudo.edge import metadata
 from recaudo.edge.contacts import EMAIL_CHARS_MAX, URL_CHARS_MAX
 from recaudo.edge.openapi import Json, member, nullable, record
 
@@ -62,17 +60,17 @@ _EMAIL = member(TEXT, "Correo electrónico. Recibe el aviso.", format="email", m
 _URL: Json = {"type": "string", "format": "iri", "pattern": "^https?://", "maxLength": URL_CHARS_MAX}
 _METADATA: Json = {
     "type": "object",
-    "maxProperties": METADATA_MEMBERS_MAX,
-    "propertyNames": {"minLength": 1, "maxLength": METADATA_NAME_CHARS_MAX, "pattern": r"\S"},
-    "additionalProperties": {"type": ["string", "number", "boolean", "null"], "maxLength": METADATA_TEXT_CHARS_MAX},
+    "maxProperties": metadata.MEMBERS_MAX,
+    "propertyNames": {"minLength": 1, "maxLength": metadata.NAME_CHARS_MAX, "pattern": r"\S"},
+    "additionalProperties": {"type": ["string", "number", "boolean", "null"], "maxLength": metadata.TEXT_CHARS_MAX},
 }
 _PAIRS: Json = {
     "type": "array",
-    "maxItems": METADATA_MEMBERS_MAX,
+    "maxItems": metadata.MEMBERS_MAX,
     "items": record(
         "Par",
         {
-            "key": text(1, METADATA_NAME_CHARS_MAX, "Nombre; no se puede repetir."),
+            "key": text(1, metadata.NAME_CHARS_MAX, "Nombre; no se puede repetir."),
             "value": member(_METADATA["additionalProperties"], "Texto, número, booleano o `null`."),
         },
         optional=("value",),

@@ -37,6 +37,13 @@ def page_by_id(
     key: Callable[[Row], UUID],
 ) -> Reply:
     """One page of a list that is ordered by id, of which one row more than `limit` was looked for."""
+    return page_by(found, shown, limit=limit, cursor=lambda last: id_cursor(account_id, key(last)))
+
+
+def page_by(
+    found: Sequence[Row], shown: Callable[[Row], Mapping[str, Any]], *, limit: int, cursor: Callable[[Row], str]
+) -> Reply:
+    """The same of a list with another order; `cursor` is made of the page's last row."""
     page, has_more = found[:limit], len(found) > limit
-    next_cursor = id_cursor(account_id, key(page[-1])) if has_more else None
+    next_cursor = cursor(page[-1]) if has_more else None
     return ok(render.page([shown(it) for it in page], has_more=has_more, next_cursor=next_cursor))

@@ -4,8 +4,17 @@ from collections.abc import Mapping
 from typing import get_args
 
 from recaudo.dialects.recaudo.openapi_parts import page
-from recaudo.dialects.recaudo.openapi_schemas import FLAG, INSTANT, OBJECT, TEXT, UUID, WHOLE, bounded_text, in_minor
-from recaudo.dialects.recaudo.parse import OVERLAP_HOURS_MAX
+from recaudo.dialects.recaudo.openapi_schemas import (
+    FLAG,
+    INSTANT,
+    OBJECT,
+    TEXT,
+    UUID,
+    WHOLE,
+    bounded_text,
+    in_minor,
+    rotation,
+)
 from recaudo.dialects.recaudo.parse_money import (
     CREDENTIAL_CHARS_MAX,
     EVIDENCE_CHARS_MAX,
@@ -267,16 +276,7 @@ BODIES: Mapping[str, Json] = {
             "evidence": bounded_text(EVIDENCE_CHARS_MAX, "What proves it."),
         },
     ),
-    "GatewayRotate": record(
-        "Another address for notices",
-        {
-            "overlap_hours": member(
-                {"type": "integer", "minimum": 0, "maximum": OVERLAP_HOURS_MAX, "default": 24},
-                "How long the address before goes on.",
-            ),
-        },
-        optional=("overlap_hours",),
-    ),
+    "GatewayRotate": rotation("Another address for notices", "Hours for which the address before goes on."),
     "RefundStart": record(
         "Refund to make",
         {

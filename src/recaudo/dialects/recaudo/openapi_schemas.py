@@ -323,6 +323,12 @@ ANSWERS: Mapping[str, Json] = {
 }
 
 
+def rotation(title: str, description: str) -> Json:
+    """The body that changes a secret or an address, and says how long the old one goes on."""
+    hours = member(WHOLE, description, minimum=0, maximum=OVERLAP_HOURS_MAX, default=24)
+    return record(title, {"overlap_hours": hours}, optional=("overlap_hours",))
+
+
 def bounded_text(high: int, description: str) -> Json:
     """Text of 1 to `high` characters."""
     return member(TEXT, description, minLength=1, maxLength=high)
@@ -351,15 +357,7 @@ BODIES: Mapping[str, Json] = {
         optional=tuple(_CHANGED_ENDPOINT),
         description="What is not sent stays; null clears `description`; `types` is replaced as a whole.",
     ),
-    "EndpointRotate": record(
-        "Rotation",
-        {
-            "overlap_hours": member(
-                WHOLE, "Hours for which the old secret signs too.", minimum=0, maximum=OVERLAP_HOURS_MAX, default=24
-            )
-        },
-        optional=("overlap_hours",),
-    ),
+    "EndpointRotate": rotation("Rotation", "Hours for which the old secret signs too."),
     "ReplayAsk": record(
         "Replay to ask for",
         {

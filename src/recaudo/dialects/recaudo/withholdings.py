@@ -7,7 +7,7 @@ import msgspec
 
 from recaudo.dialects.recaudo import render
 from recaudo.dialects.recaudo.cursors import pair_cursor, read_pair_cursor
-from recaudo.dialects.recaudo.handling import id_of
+from recaudo.dialects.recaudo.handling import id_of, page_by
 from recaudo.dialects.recaudo.keys import once_of, reply
 from recaudo.dialects.recaudo.parse import parse_certificate
 from recaudo.dialects.recaudo.queries import read_flag, read_limit, read_query, read_uuid, read_word
@@ -43,10 +43,12 @@ class Withholdings:
                 certified=read_flag(values, "certified"),
                 limit=limit + 1,
             )
-        page, has_more = found[:limit], len(found) > limit
-        next_cursor = pair_cursor(account_id, (page[-1].invoice_id, page[-1].retention_id)) if has_more else None
-        body = render.page([render.withholding(it) for it in page], has_more=has_more, next_cursor=next_cursor)
-        return Reply(status=200, body=msgspec.json.encode(body))
+        return page_by(
+            found,
+            render.withholding,
+            limit=limit,
+            cursor=lambda last: pair_cursor(account_id, (last.invoice_id, last.retention_id)),
+        )
 
     async def put(self, request: ApiRequest) -> Reply:
         """PUT /invoices/{id}/withholdings/{id}/certificate."""
