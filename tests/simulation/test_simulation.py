@@ -29,6 +29,10 @@ from recaudo.store import scratch
 from recaudo.usecases.ports import Configured, GatewayContext
 
 STEPS = 40
+# A seed in which there is something of everything that can be spoilt.
+RICH = 21
+# What clients do, as the runs count it.
+DONE = ("credit notes", "credit notes on money received", "credit notes voided")
 Spoil = Callable[[City], Awaitable[None]]
 Live = Callable[..., Awaitable[Run]]
 
@@ -53,10 +57,13 @@ def told(made: Run) -> str:
 
 async def test_fixed_seeds_break_no_rule_whatever_fails_on_the_way(live: Live) -> None:
     faults: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for seed in range(1, 6):
         made = await live(seed)
         assert made.findings == [], f"seed {seed}\n{told(made)}"
         faults += made.faults
+        counts += made.counts
+    assert set(DONE) <= set(counts), "the seeds meet everything that clients do"
     crashes = {kind for kind in faults if kind.startswith("crash")}
     assert len(crashes) >= 4, "processes died between different steps"
     assert {"notice doubled", "notice late", "notice lost", "clock jump", "question not answered"} <= set(faults)
@@ -123,12 +130,22 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         "the gateways' books",
     ),
     "a sum that is not that of its receipts": (
-        sql("UPDATE invoice SET amount_minor = amount_minor + 100 WHERE id IN (SELECT id FROM invoice LIMIT 1)"),
+        sql(
+            "UPDATE invoice SET amount_minor = amount_minor + 100"
+            " WHERE id IN (SELECT id FROM invoice WHERE state = 'open' ORDER BY id LIMIT 1)"
+        ),
         "the doctor",
     ),
     "a transfer that is gone": (
         sql("DELETE FROM transfer WHERE id IN (SELECT id FROM transfer WHERE debit LIKE 'gateway:%' LIMIT 1)"),
         "the ledger",
+    ),
+    "a credit note that nobody issued": (
+        sql(
+            "INSERT INTO credit_note SELECT (jsonb_populate_record(n, jsonb_build_object('id', gen_random_uuid(),"
+            " 'number', NULL))).* FROM credit_note n LIMIT 1"
+        ),
+        "the model",
     ),
     "an attempt that nobody asks about": (
         sql("UPDATE attempt SET state = 'unknown' WHERE id IN (SELECT id FROM attempt LIMIT 1)"),
@@ -149,7 +166,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 @pytest.mark.parametrize("what", SPOILT)
 async def test_what_is_spoilt_is_found(live: Live, what: str) -> None:
     spoil, check = SPOILT[what]
-    made = await live(5, 25, tamper=spoil)
+    made = await live(RICH, tamper=spoil)
     assert check in {it.check for it in made.findings}, told(made)
 
 
@@ -172,7 +189,7 @@ async def test_a_gateway_that_denies_what_it_collected_is_found_out(
     begun = SimulatedGateway.start
     for name, lie in {"start": begin, "ask": deny, "fetch": deny, "transactions": list_nothing}.items():
         monkeypatch.setattr(SimulatedGateway, name, lie)
-    made = await live(5, 25)
+    made = await live(RICH)
     assert {"the gateways' books", "the model"} <= {it.check for it in made.findings}
     assert made.story, "a failing seed tells its story"
     assert made.first is not None

@@ -47,6 +47,9 @@ TYPES: Mapping[str, Sequence[str]] = {
         "invoice.created",
         "invoice.paid",
         "invoice.withdrawn",
+        "invoice.credited",
+        "invoice.credit_voided",
+        "invoice.reopened",
         "request.created",
         "request.paid",
         "attempt.succeeded",
@@ -96,6 +99,15 @@ class Known:
 
 
 @dataclass
+class KnownNote:
+    """A credit note as clients know it."""
+
+    label: str
+    account: Account
+    id: str
+
+
+@dataclass
 class Sent:
     """A request that a client sends until it is answered, and what it was answered first."""
 
@@ -121,6 +133,7 @@ class City:
     receivers: dict[str, Receiver]
     accounts: list[Account] = field(default_factory=list[Account])
     known: list[Known] = field(default_factory=list[Known])
+    notes: list[KnownNote] = field(default_factory=list[KnownNote])
     sent: list[Sent] = field(default_factory=list[Sent])
     unanswered: list[tuple[Sent, "Reader"]] = field(default_factory=list[tuple[Sent, "Reader"]])
     forms: list[tuple[str, str, bytes]] = field(default_factory=list[tuple[str, str, bytes]])  # label, target, body

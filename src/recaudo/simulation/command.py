@@ -92,6 +92,7 @@ def show(total: Total, console: Console) -> None:
         "seeds": total.runs,
         "steps": total.steps,
         "invoices": total.counts["invoices"],
+        "credit notes": f"{total.counts['credit notes']} ({total.counts['credit notes voided']} voided)",
         "payments begun": total.counts["payments"],
         "money booked": f"$ {total.counts['booked (minor units)'] // 100:,}".replace(",", "."),
         "webhooks accepted": total.counts["events told"],

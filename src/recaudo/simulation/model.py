@@ -5,6 +5,8 @@ rule of it is repeated but the few that a merchant would name. It is told what w
 collected, and never what the product stored.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -28,11 +30,27 @@ class Invoice:
 
 
 @dataclass
+class Note:
+    """A credit note: a sum that the merchant took off an invoice."""
+
+    id: str
+    label: str
+    account: str
+    amount: int
+    is_void: bool = False
+
+
+@dataclass
 class Taken:
-    """What gateways collected for an invoice and did not give back, and whether they ever gave anything back."""
+    """What gateways collected for an invoice and still hold, and what they gave back or took back of it."""
 
     net: int = 0
-    has_gone_back: bool = False
+    returned: int = 0
+
+    @property
+    def has_gone_back(self) -> bool:
+        """Whether they ever gave anything back."""
+        return self.returned > 0
 
 
 @dataclass(frozen=True)
@@ -46,31 +64,67 @@ class Stored:
     outside: int
 
 
+@dataclass(frozen=True)
+class StoredNote:
+    """What the product says of a credit note; `moved` is what it took off what was owed and off what was received."""
+
+    id: str
+    label: str
+    state: str
+    amount: int
+    moved: int
+    number: str | None
+
+
 @dataclass
 class Paper:
     """Everything that was written down."""
 
     invoices: dict[str, Invoice] = field(default_factory=dict[str, Invoice])
+    notes: dict[str, Note] = field(default_factory=dict[str, Note])
 
     def add(self, invoice: Invoice) -> None:
         """An invoice whose making was answered with success; hearing it twice changes nothing."""
         self.invoices.setdefault(invoice.label, invoice)
 
+    def add_note(self, note: Note) -> None:
+        """A note whose making was answered with success; hearing it twice changes nothing."""
+        self.notes.setdefault(note.id, note)
+
     def judge(self, label: str, stored: Stored, taken: Taken) -> list[str]:
         """What is wrong with what the product says of an invoice; empty: nothing."""
         it = self.invoices[label]
+        notes = [note for note in self.notes.values() if note.label == label]
+        owed = it.amount - sum(note.amount for note in notes if not note.is_void)
         wrong = [*_conserved(stored, taken), *_registered(it, stored, taken)]
-        if stored.amount != it.amount:
-            wrong.append(f"its amount is {stored.amount}, agreed were {it.amount}")
+        if stored.amount != owed:
+            wrong.append(f"its amount is {stored.amount}, agreed were {it.amount}, and {owed} without its credit notes")
         arrived = taken.net + stored.outside
         if it.is_withdrawn:
             return wrong + _differences(stored, state="void", received=0, credit=arrived)
-        if taken.has_gone_back:
-            # How much of what went back had paid and how much was credit depends on what came first.
-            return wrong + _after_a_return(it, stored)
-        received = min(arrived, it.amount)
-        state = "paid" if received == it.amount else "open"
-        return wrong + _differences(stored, state=state, received=received, credit=arrived - received)
+        # What was credit once stays credit when the invoice has room for it again. So a sum that went back, or a note
+        # that was voided, may leave at most as much room as it made.
+        room = taken.returned + sum(note.amount for note in notes if note.is_void)
+        most = min(arrived, owed)
+        if not most - room <= stored.received <= most:
+            wrong.append(f"it received {stored.received}, and must have received {max(0, most - room)} to {most}")
+        return wrong + _state(stored, owed, taken)
+
+    def judge_notes(self, account: str, stored: Sequence[StoredNote]) -> list[tuple[str, str]]:
+        """What is wrong with the credit notes of an account, each with the invoice that it is about."""
+        written = {id_: note for id_, note in self.notes.items() if note.account == account}
+        there = {it.id for it in stored}
+        wrong = [
+            (it.label, f"note {id_} was answered, and is not there") for id_, it in written.items() if id_ not in there
+        ]
+        for it in stored:
+            note = written.get(it.id)
+            if note is None:
+                wrong.append((it.label, f"nobody made note {it.id}"))
+                continue
+            wrong += [(note.label, f"note {it.id}: {text}") for text in _of_note(note, it)]
+        numbers = Counter(it.number for it in stored if it.number is not None and it.state == "issued")
+        return wrong + [("", f"{n} issued notes have the number {number}") for number, n in numbers.items() if n > 1]
 
 
 def _conserved(stored: Stored, taken: Taken) -> list[str]:
@@ -98,13 +152,25 @@ def _registered(it: Invoice, stored: Stored, taken: Taken) -> list[str]:
     return []
 
 
-def _after_a_return(it: Invoice, stored: Stored) -> list[str]:
-    """A paid invoice stays paid when money goes back; an open one that has its amount is none."""
-    if stored.state not in {"open", "paid"}:
-        return [f"its state is {stored.state} after money went back"]
-    if stored.state == "open" and stored.received == it.amount:
-        return ["it received its amount and is open"]
-    return []
+def _state(stored: Stored, owed: int, taken: Taken) -> list[str]:
+    """Paid is what received its amount, and a paid invoice stays paid when money goes back."""
+    if owed == 0:
+        right = {"void"}
+    elif stored.received == owed:
+        right = {"paid"}
+    else:
+        right = {"open", "paid"} if taken.has_gone_back else {"open"}
+    return [] if stored.state in right else [f"its state is {stored.state}, and must be {' or '.join(sorted(right))}"]
+
+
+def _of_note(note: Note, stored: StoredNote) -> list[str]:
+    wrong: list[str] = []
+    state = "voided" if note.is_void else "issued"
+    if (stored.label, stored.state, stored.amount) != (note.label, state, note.amount):
+        wrong.append(f"it is {stored.state} over {stored.amount} on {stored.label}, and must be {state}, {note.amount}")
+    if stored.moved != stored.amount:
+        wrong.append(f"it took {stored.moved} of {stored.amount} off what was owed and received")
+    return wrong
 
 
 def _differences(stored: Stored, *, state: str, received: int, credit: int) -> list[str]:
