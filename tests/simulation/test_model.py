@@ -19,7 +19,7 @@ def note(amount: int, *, is_void: bool = False) -> Note:
     return Note(f"cn_{amount}", "F1", "a", amount, is_void)
 
 
-def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount: int = 100) -> Stored:
+def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount: int | None = 100) -> Stored:
     return Stored(state, amount, received, credit, outside)
 
 
@@ -30,7 +30,7 @@ def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount:
         (of("open", 40), Taken(40), {}),
         (of("paid", 100), Taken(100), {}),
         (of("paid", 100, 100), Taken(200), {}),
-        (of("paid", 100, outside=60), Taken(40), {"by_hand": 60}),
+        (of("paid", 100, outside=60), Taken(40), {"hand_sums": [60]}),
         (of("void", 0, 40), Taken(40), {"is_withdrawn": True}),
         (of("paid", 100, outside=100), Taken(), {"is_settled_elsewhere": True}),
         (of("paid", 100, 40, outside=100), Taken(40), {"is_settled_elsewhere": True}),
@@ -38,6 +38,11 @@ def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount:
         (of("paid", 30), Taken(30, returned=70), {}),
         (of("open", 30, amount=60), Taken(30), {"notes": (note(40),)}),
         (of("paid", 60, 40, amount=60), Taken(100), {"notes": (note(40),)}),
+        (of("open", amount=None), Taken(), {"amount": None}),
+        (of("open", amount=None), Taken(0, 70, {70}), {"amount": None}),
+        (of("paid", 70, 30, amount=70), Taken(100, 0, {70, 30}), {"amount": None}),
+        (of("paid", 30, 70, 30, amount=30), Taken(70, 0, {70}), {"amount": None, "hand_sums": [30]}),
+        (of("paid", 20, amount=70), Taken(20, 50, {70}), {"amount": None}),
         (of("void", 0, 100, amount=0), Taken(100), {"notes": (note(40), note(60))}),
         (of("open", 80, 20), Taken(100), {"notes": (note(40, is_void=True),)}),
         (of("paid", 100), Taken(100), {"notes": (note(40, is_void=True),)}),
@@ -61,6 +66,10 @@ def test_what_is_right_is_not_complained_about(stored: Stored, taken: Taken, fac
         (of("paid", 100, outside=20), Taken(), {"is_settled_elsewhere": True}),
         (of("void"), Taken(0, returned=40), {}),
         (of("open", 10, 80), Taken(90, returned=70), {}),
+        (of("open", amount=None), Taken(70, 0, {70}), {"amount": None}),
+        (of("open", amount=70), Taken(), {"amount": None}),
+        (of("paid", 100, amount=100), Taken(100, 0, {70, 30}), {"amount": None}),
+        (of("open", 40, 60, amount=70), Taken(100, 0, {70, 30}), {"amount": None}),
         (of("open", 30), Taken(30), {"notes": (note(40),)}),
         (of("open", 30, amount=60), Taken(30), {}),
         (of("paid", 0, 100, amount=0), Taken(100), {"notes": (note(100),)}),

@@ -124,6 +124,8 @@ def _taken(city: City, account: Account) -> defaultdict[str, Taken]:
             if it.account_id == account.id:
                 taken[it.label].net += it.net_minor
                 taken[it.label].returned += it.returned_minor
+                if it.was_collected:
+                    taken[it.label].sums.add(it.amount_minor)
     return taken
 
 

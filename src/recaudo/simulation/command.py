@@ -92,6 +92,7 @@ def show(total: Total, console: Console) -> None:
         "seeds": total.runs,
         "steps": total.steps,
         "invoices": total.counts["invoices"],
+        "open amounts": f"{total.counts['open amounts']} ({total.counts['open amounts paid twice']} paid twice)",
         "credit notes": f"{total.counts['credit notes']} ({total.counts['credit notes voided']} voided)",
         "payments begun": total.counts["payments"],
         "money booked": f"$ {total.counts['booked (minor units)'] // 100:,}".replace(",", "."),

@@ -16,12 +16,21 @@ class Invoice:
 
     label: str
     account: str
-    amount: int
+    amount: int | None  # None: whoever pays first says how much
     is_request: bool = False
-    by_hand: int = 0  # registered by the merchant as received elsewhere
+    hand_sums: list[int] = field(default_factory=list[int])  # registered by the merchant as received elsewhere
     is_withdrawn: bool = False
     is_settled_elsewhere: bool = False  # the rest, whatever it was then, was received elsewhere
     amount_changed: str = ""  # when the amount was agreed to that counts, as the answer told
+
+    @property
+    def by_hand(self) -> int:
+        """What the merchant registered as received elsewhere."""
+        return sum(self.hand_sums)
+
+    def register(self, amount: int) -> None:
+        """The merchant was told that a sum, received elsewhere, is registered."""
+        self.hand_sums.append(amount)
 
     def change_amount(self, amount: int, told_at: str) -> None:
         """A change that was answered with success. Answers may be read in another order than changes were made."""
@@ -46,6 +55,7 @@ class Taken:
 
     net: int = 0
     returned: int = 0
+    sums: set[int] = field(default_factory=set[int])  # of each transaction, as it was collected
 
     @property
     def has_gone_back(self) -> bool:
@@ -58,7 +68,7 @@ class Stored:
     """What the product says of an invoice."""
 
     state: str
-    amount: int
+    amount: int | None
     received: int
     credit: int
     outside: int
@@ -95,10 +105,15 @@ class Paper:
         """What is wrong with what the product says of an invoice; empty: nothing."""
         it = self.invoices[label]
         notes = [note for note in self.notes.values() if note.label == label]
-        owed = it.amount - sum(note.amount for note in notes if not note.is_void)
+        amount = it.amount
+        if amount is None:
+            amount = stored.amount if stored.amount in {*taken.sums, *it.hand_sums} else None
+        owed = (amount or 0) - sum(note.amount for note in notes if not note.is_void)
         wrong = [*_conserved(stored, taken), *_registered(it, stored, taken)]
+        if amount is None:
+            return wrong + _undecided(stored)
         if stored.amount != owed:
-            wrong.append(f"its amount is {stored.amount}, agreed were {it.amount}, and {owed} without its credit notes")
+            wrong.append(f"its amount is {stored.amount}, agreed were {amount}, and {owed} without its credit notes")
         arrived = taken.net + stored.outside
         if it.is_withdrawn:
             return wrong + _differences(stored, state="void", received=0, credit=arrived)
@@ -135,7 +150,7 @@ def _conserved(stored: Stored, taken: Taken) -> list[str]:
         wrong.append(f"{arrived} arrived, and {stored.received} received with {stored.credit} credit is not that")
     if min(stored.received, stored.credit, stored.outside) < 0:
         wrong.append(f"a sum is below zero: {stored}")
-    if stored.received > stored.amount:
+    if stored.received > (stored.amount or 0):
         wrong.append(f"it received {stored.received}, more than its amount of {stored.amount}")
     return wrong
 
@@ -146,10 +161,18 @@ def _registered(it: Invoice, stored: Stored, taken: Taken) -> list[str]:
         if stored.outside != it.by_hand:
             return [f"{stored.outside} received elsewhere are booked, and the merchant registered {it.by_hand}"]
         return []
-    low = it.by_hand if taken.has_gone_back else max(it.by_hand, it.amount - taken.net)
-    if not low <= stored.outside <= max(it.amount, it.by_hand):
-        return [f"{stored.outside} received elsewhere are booked, and it must be {low} to {it.amount}"]
+    amount = it.amount or 0
+    low = it.by_hand if taken.has_gone_back else max(it.by_hand, amount - taken.net)
+    if not low <= stored.outside <= max(amount, it.by_hand):
+        return [f"{stored.outside} received elsewhere are booked, and it must be {low} to {amount}"]
     return []
+
+
+def _undecided(stored: Stored) -> list[str]:
+    """Nothing arrived that could say how much it was, or what arrived went back before anybody heard of it."""
+    if stored.amount is not None:
+        return [f"its amount is {stored.amount}, which nobody gave"]
+    return _differences(stored, state="open", received=0, credit=0)
 
 
 def _state(stored: Stored, owed: int, taken: Taken) -> list[str]:

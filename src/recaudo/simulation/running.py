@@ -190,9 +190,15 @@ async def _count(city: City) -> None:
                 """
                 SELECT (SELECT count(*) FROM invoice) AS invoices, (SELECT count(*) FROM attempt) AS attempts,
                        (SELECT count(*) FROM receipt) AS receipts,
+                       (SELECT count(*) FROM (
+                           SELECT FROM receipt r JOIN invoice i ON i.account_id = r.account_id AND i.id = r.invoice_id
+                           WHERE i.origin_id LIKE 'D%' AND r.amount_minor > 0
+                           GROUP BY i.account_id, i.id HAVING count(*) > 1
+                       ) g) AS given_twice,
                        (SELECT coalesce(sum(abs(amount_minor)), 0)::bigint FROM receipt) AS booked_minor
                 """
             )
     assert row is not None, "a query without FROM has one row"
     city.story.counts.update({"invoices": row["invoices"], "payments": row["attempts"], "receipts": row["receipts"]})
+    city.story.counts["open amounts paid twice"] = row["given_twice"]
     city.story.counts["booked (minor units)"] = row["booked_minor"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from recaudo.simulation import notes, payers
+from recaudo.simulation import giving, notes, payers
 from recaudo.simulation.asking import MINOR, link_of, request, some, with_twins
 from recaudo.simulation.city import Account, City, Known, Reader, as_json, nothing_to_read
 from recaudo.simulation.gateway import SIGNATURE
@@ -161,7 +161,7 @@ def _withdraw(city: City) -> list[Work]:
 
 def _cancel(city: City) -> list[Work]:
     """Cancel a payment; what it asks for is still owed."""
-    known = some(city, "onepay", "request")
+    known = some(city, "onepay", "request", "open")
     if known is None:
         return []
     payment_id = known.links[-1].rpartition("/")[2]
@@ -178,7 +178,7 @@ def _pay_by_hand(city: City) -> list[Work]:
     pesos = city.chance.choice((known.amount // MINOR, known.amount // MINOR // 2, 10_000))
 
     def read(_: Answer) -> None:
-        city.paper.invoices[known.label].by_hand += pesos * MINOR
+        city.paper.invoices[known.label].register(pesos * MINOR)
 
     body = {"amount": f"{pesos}.00", "method": "cash"}
     what = f"registers {pesos} in cash"
@@ -330,6 +330,7 @@ def account_shift(city: City, account: Account) -> timedelta:
 STEPS: tuple[tuple[Step, int], ...] = (
     (_create_onepay, 8),
     (_create_request, 4),
+    (giving.ask, 3),
     (_create_treli, 6),
     (_change, 6),
     (_withdraw, 3),
@@ -340,6 +341,8 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (notes.void, 4),
     (_look, 3),
     (_pay, 22),
+    (giving.give, 4),
+    (giving.register, 1),
     (_press_again, 5),
     (_come_back, 2),
     (_find_receipts, 2),
