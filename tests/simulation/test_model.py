@@ -4,19 +4,35 @@ from typing import Any
 
 import pytest
 
-from recaudo.simulation.model import Invoice, Note, Paper, Stored, StoredNote, Taken
+from recaudo.simulation.model import Discount, Invoice, Note, Paper, Stored, StoredNote, Taken
 
 
-def judged(stored: Stored, taken: Taken | None = None, notes: tuple[Note, ...] = (), **facts: Any) -> list[str]:
+def judged(
+    stored: Stored,
+    taken: Taken | None = None,
+    *,
+    notes: tuple[Note, ...] = (),
+    discounts: tuple[Discount, ...] = (),
+    sums: tuple[int, ...] = (),
+    **facts: Any,
+) -> list[str]:
     paper = Paper()
     for note in notes:
         paper.add_note(note)
-    paper.add(Invoice(**{"label": "F1", "account": "a", "amount": 100, **facts}))
+    for one in discounts:
+        paper.add_discount(one)
+    for amount in sums:
+        paper.register("col_1", amount)
+    paper.add(Invoice(**{"label": "F1", "account": "a", "amount": 100, "id": "col_1", **facts}))
     return paper.judge("F1", stored, taken or Taken())
 
 
 def note(amount: int, *, is_void: bool = False) -> Note:
-    return Note(f"cn_{amount}", "F1", "a", amount, is_void)
+    return Note(f"cn_{amount}", "F1", "a", amount, amount, is_void)
+
+
+def discount(amount: int, *, is_removed: bool = False) -> Discount:
+    return Discount(f"sd_{amount}", "F1", amount, is_removed)
 
 
 def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount: int | None = 100) -> Stored:
@@ -30,7 +46,7 @@ def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount:
         (of("open", 40), Taken(40), {}),
         (of("paid", 100), Taken(100), {}),
         (of("paid", 100, 100), Taken(200), {}),
-        (of("paid", 100, outside=60), Taken(40), {"hand_sums": [60]}),
+        (of("paid", 100, outside=60), Taken(40), {"sums": (60,)}),
         (of("void", 0, 40), Taken(40), {"is_withdrawn": True}),
         (of("paid", 100, outside=100), Taken(), {"is_settled_elsewhere": True}),
         (of("paid", 100, 40, outside=100), Taken(40), {"is_settled_elsewhere": True}),
@@ -38,10 +54,15 @@ def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount:
         (of("paid", 30), Taken(30, returned=70), {}),
         (of("open", 30, amount=60), Taken(30), {"notes": (note(40),)}),
         (of("paid", 60, 40, amount=60), Taken(100), {"notes": (note(40),)}),
+        (of("open", 40, outside=40), Taken(), {"sums": (40, 60, -60)}),
+        (of("open", 40, 60, outside=40), Taken(60), {"sums": (40, 60, -60)}),
+        (of("open", 40, amount=70), Taken(40), {"discounts": (discount(30),)}),
+        (of("paid", 70, amount=70), Taken(70), {"discounts": (discount(30),)}),
+        (of("open", 70), Taken(70), {"discounts": (discount(30, is_removed=True),)}),
         (of("open", amount=None), Taken(), {"amount": None}),
         (of("open", amount=None), Taken(0, 70, {70}), {"amount": None}),
         (of("paid", 70, 30, amount=70), Taken(100, 0, {70, 30}), {"amount": None}),
-        (of("paid", 30, 70, 30, amount=30), Taken(70, 0, {70}), {"amount": None, "hand_sums": [30]}),
+        (of("paid", 30, 70, 30, amount=30), Taken(70, 0, {70}), {"amount": None, "sums": (30,)}),
         (of("paid", 20, amount=70), Taken(20, 50, {70}), {"amount": None}),
         (of("void", 0, 100, amount=0), Taken(100), {"notes": (note(40), note(60))}),
         (of("open", 80, 20), Taken(100), {"notes": (note(40, is_void=True),)}),
@@ -66,6 +87,11 @@ def test_what_is_right_is_not_complained_about(stored: Stored, taken: Taken, fac
         (of("paid", 100, outside=20), Taken(), {"is_settled_elsewhere": True}),
         (of("void"), Taken(0, returned=40), {}),
         (of("open", 10, 80), Taken(90, returned=70), {}),
+        (of("open", 100, outside=100), Taken(), {"sums": (40, 60)}),
+        (of("open", 40, outside=40), Taken(), {"sums": (40, 60)}),
+        (of("open", 30, 70, outside=40), Taken(60), {"sums": (40, 60, -60)}),
+        (of("open", 40), Taken(40), {"discounts": (discount(30),)}),
+        (of("open", 70, amount=70), Taken(70), {"discounts": (discount(30),)}),
         (of("open", amount=None), Taken(70, 0, {70}), {"amount": None}),
         (of("open", amount=70), Taken(), {"amount": None}),
         (of("paid", 100, amount=100), Taken(100, 0, {70, 30}), {"amount": None}),
@@ -103,6 +129,15 @@ def test_a_note_that_is_not_what_was_answered_is_found(stored: list[StoredNote])
     paper.add_note(note(40))
     assert paper.judge_notes("a", stored)
     assert paper.judge_notes("a", [StoredNote("cn_40", "F1", "issued", 40, 40, None)]) == []
+
+
+def test_a_note_may_move_less_than_its_amount_only_where_a_discount_took_something_off_before() -> None:
+    paper = Paper()
+    paper.add_note(Note("cn_1", "F1", "a", 100, 70))
+    stored = [StoredNote("cn_1", "F1", "issued", 100, 70, None)]
+    assert paper.judge_notes("a", stored)
+    paper.add_discount(discount(30))
+    assert paper.judge_notes("a", stored) == []
 
 
 def test_two_issued_notes_never_have_one_number() -> None:

@@ -30,9 +30,21 @@ from recaudo.usecases.ports import Configured, GatewayContext
 
 STEPS = 40
 # A seed in which there is something of everything that can be spoilt.
-RICH = 3
+RICH = 44
+# Together they meet everything that clients do.
+FIXED = (1, 2, 40, 44, 46)
 # What clients do, as the runs count it.
-DONE = ("credit notes", "credit notes on money received", "credit notes voided", "open amounts paid twice")
+DONE = (
+    "credit notes",
+    "credit notes on money received",
+    "credit notes voided",
+    "open amounts paid twice",
+    "discounts",
+    "discounts removed",
+    "rests asked for anew",
+    "sums over several invoices",
+    "sums undone",
+)
 Spoil = Callable[[City], Awaitable[None]]
 Live = Callable[..., Awaitable[Run]]
 
@@ -58,7 +70,7 @@ def told(made: Run) -> str:
 async def test_fixed_seeds_break_no_rule_whatever_fails_on_the_way(live: Live) -> None:
     faults: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    for seed in range(1, 6):
+    for seed in FIXED:
         made = await live(seed)
         assert made.findings == [], f"seed {seed}\n{told(made)}"
         faults += made.faults
@@ -127,7 +139,11 @@ async def another_answer(city: City) -> None:
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "a receipt that is gone": (
-        sql("DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE kind = 'gateway' LIMIT 1)"),
+        sql(
+            "DELETE FROM receipt WHERE id IN (SELECT r.id FROM receipt r WHERE r.kind = 'gateway' AND NOT EXISTS"
+            " (SELECT FROM receipt b WHERE b.reverses = r.id) AND NOT EXISTS"
+            " (SELECT FROM refund f WHERE f.receipt_id = r.id) ORDER BY r.id LIMIT 1)"
+        ),
         "the gateways' books",
     ),
     "a sum that is not that of its receipts": (

@@ -56,6 +56,8 @@ TYPES: Mapping[str, Sequence[str]] = {
         "attempt.failed",
         "collection.overpaid",
         "collection.refunded",
+        "collection.changed",
+        "collection.reopened",
         "refund.started",
     ),
 }
@@ -96,6 +98,23 @@ class Known:
     id: str
     links: list[str]
     amount: int
+    customer: str = ""  # as Treli's dialect names one
+
+
+@dataclass
+class KnownCollection:
+    """One of the collections of an invoice of Treli's dialect."""
+
+    of: Known
+    id: str
+
+
+@dataclass
+class KnownDiscount:
+    """A discount that a collection has, or had."""
+
+    on: KnownCollection
+    id: str
 
 
 @dataclass
@@ -133,6 +152,8 @@ class City:
     receivers: dict[str, Receiver]
     accounts: list[Account] = field(default_factory=list[Account])
     known: list[Known] = field(default_factory=list[Known])
+    collections: list[KnownCollection] = field(default_factory=list[KnownCollection])
+    discounts: list[KnownDiscount] = field(default_factory=list[KnownDiscount])
     notes: list[KnownNote] = field(default_factory=list[KnownNote])
     sent: list[Sent] = field(default_factory=list[Sent])
     unanswered: list[tuple[Sent, "Reader"]] = field(default_factory=list[tuple[Sent, "Reader"]])
@@ -140,6 +161,7 @@ class City:
     refundable: list[tuple[Account, str, int]] = field(
         default_factory=list[tuple[Account, str, int]]
     )  # receipt, amount
+    undoable: list[tuple[Known, str]] = field(default_factory=list[tuple[Known, str]])  # receipts of registered sums
     broken: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # about whom, and what
     shifts: dict[str, int] = field(default_factory=dict[str, int])  # seconds, by account
     numbers: int = 0

@@ -18,19 +18,10 @@ class Invoice:
     account: str
     amount: int | None  # None: whoever pays first says how much
     is_request: bool = False
-    hand_sums: list[int] = field(default_factory=list[int])  # registered by the merchant as received elsewhere
+    id: str = ""  # as those name it who register what they received elsewhere
     is_withdrawn: bool = False
     is_settled_elsewhere: bool = False  # the rest, whatever it was then, was received elsewhere
     amount_changed: str = ""  # when the amount was agreed to that counts, as the answer told
-
-    @property
-    def by_hand(self) -> int:
-        """What the merchant registered as received elsewhere."""
-        return sum(self.hand_sums)
-
-    def register(self, amount: int) -> None:
-        """The merchant was told that a sum, received elsewhere, is registered."""
-        self.hand_sums.append(amount)
 
     def change_amount(self, amount: int, told_at: str) -> None:
         """A change that was answered with success. Answers may be read in another order than changes were made."""
@@ -46,7 +37,18 @@ class Note:
     label: str
     account: str
     amount: int
+    lowered: int  # what of it was owed or received; what discounts had taken off before is taken off once
     is_void: bool = False
+
+
+@dataclass
+class Discount:
+    """A sum that an invoice asks for less, until it is removed."""
+
+    id: str
+    label: str
+    amount: int
+    is_removed: bool = False
 
 
 @dataclass
@@ -92,6 +94,8 @@ class Paper:
 
     invoices: dict[str, Invoice] = field(default_factory=dict[str, Invoice])
     notes: dict[str, Note] = field(default_factory=dict[str, Note])
+    discounts: dict[str, Discount] = field(default_factory=dict[str, Discount])
+    elsewhere: dict[str, list[int]] = field(default_factory=dict[str, list[int]])  # registered sums, by invoice
 
     def add(self, invoice: Invoice) -> None:
         """An invoice whose making was answered with success; hearing it twice changes nothing."""
@@ -101,29 +105,50 @@ class Paper:
         """A note whose making was answered with success; hearing it twice changes nothing."""
         self.notes.setdefault(note.id, note)
 
+    def add_discount(self, discount: Discount) -> None:
+        """A discount that was answered with success; hearing it twice changes nothing."""
+        self.discounts.setdefault(discount.id, discount)
+
+    def register(self, invoice_id: str, amount: int) -> None:
+        """The merchant was told that a sum received elsewhere is registered for an invoice; below zero, undone again.
+
+        The answer that told of the invoice itself may still be on its way.
+        """
+        self.elsewhere.setdefault(invoice_id, []).append(amount)
+
     def judge(self, label: str, stored: Stored, taken: Taken) -> list[str]:
         """What is wrong with what the product says of an invoice; empty: nothing."""
         it = self.invoices[label]
-        notes = [note for note in self.notes.values() if note.label == label]
+        sums = self.elsewhere.get(it.id, [])
+        wrong = [*_conserved(stored, taken), *_registered(it, stored, taken, sum(sums))]
         amount = it.amount
         if amount is None:
-            amount = stored.amount if stored.amount in {*taken.sums, *it.hand_sums} else None
-        owed = (amount or 0) - sum(note.amount for note in notes if not note.is_void)
-        wrong = [*_conserved(stored, taken), *_registered(it, stored, taken)]
+            amount = stored.amount if stored.amount in {*taken.sums, *sums} else None
         if amount is None:
             return wrong + _undecided(stored)
+        off, back = self._taken_off(label)
+        owed = amount - off
         if stored.amount != owed:
-            wrong.append(f"its amount is {stored.amount}, agreed were {amount}, and {owed} without its credit notes")
+            wrong.append(f"its amount is {stored.amount}, agreed were {amount}, of which {off} were taken off")
         arrived = taken.net + stored.outside
         if it.is_withdrawn:
             return wrong + _differences(stored, state="void", received=0, credit=arrived)
         # What was credit once stays credit when the invoice has room for it again. So a sum that went back, or a note
         # that was voided, may leave at most as much room as it made.
-        room = taken.returned + sum(note.amount for note in notes if note.is_void)
+        room = taken.returned + back - sum(amount for amount in sums if amount < 0)
         most = min(arrived, owed)
         if not most - room <= stored.received <= most:
             wrong.append(f"it received {stored.received}, and must have received {max(0, most - room)} to {most}")
         return wrong + _state(stored, owed, taken)
+
+    def _taken_off(self, label: str) -> tuple[int, int]:
+        """What notes and discounts take off an invoice, and what others took off that is owed again."""
+        notes = [(it.lowered, it.is_void) for it in self.notes.values() if it.label == label]
+        discounts = [(it.amount, it.is_removed) for it in self.discounts.values() if it.label == label]
+        both = [*notes, *discounts]
+        return sum(amount for amount, is_over in both if not is_over), sum(
+            amount for amount, is_over in both if is_over
+        )
 
     def judge_notes(self, account: str, stored: Sequence[StoredNote]) -> list[tuple[str, str]]:
         """What is wrong with the credit notes of an account, each with the invoice that it is about."""
@@ -137,7 +162,9 @@ class Paper:
             if note is None:
                 wrong.append((it.label, f"nobody made note {it.id}"))
                 continue
-            wrong += [(note.label, f"note {it.id}: {text}") for text in _of_note(note, it)]
+            has_discounts = any(discount.label == note.label for discount in self.discounts.values())
+            texts = _of_note(note, it, has_discounts=has_discounts)
+            wrong += [(note.label, f"note {it.id}: {text}") for text in texts]
         numbers = Counter(it.number for it in stored if it.number is not None and it.state == "issued")
         return wrong + [("", f"{n} issued notes have the number {number}") for number, n in numbers.items() if n > 1]
 
@@ -155,15 +182,15 @@ def _conserved(stored: Stored, taken: Taken) -> list[str]:
     return wrong
 
 
-def _registered(it: Invoice, stored: Stored, taken: Taken) -> list[str]:
+def _registered(it: Invoice, stored: Stored, taken: Taken, by_hand: int) -> list[str]:
     """What was received elsewhere is what the merchant said, and the rest if the merchant said so."""
     if not it.is_settled_elsewhere:
-        if stored.outside != it.by_hand:
-            return [f"{stored.outside} received elsewhere are booked, and the merchant registered {it.by_hand}"]
+        if stored.outside != by_hand:
+            return [f"{stored.outside} received elsewhere are booked, and the merchant registered {by_hand}"]
         return []
     amount = it.amount or 0
-    low = it.by_hand if taken.has_gone_back else max(it.by_hand, amount - taken.net)
-    if not low <= stored.outside <= max(amount, it.by_hand):
+    low = by_hand if taken.has_gone_back else max(by_hand, amount - taken.net)
+    if not low <= stored.outside <= max(amount, by_hand):
         return [f"{stored.outside} received elsewhere are booked, and it must be {low} to {amount}"]
     return []
 
@@ -186,13 +213,15 @@ def _state(stored: Stored, owed: int, taken: Taken) -> list[str]:
     return [] if stored.state in right else [f"its state is {stored.state}, and must be {' or '.join(sorted(right))}"]
 
 
-def _of_note(note: Note, stored: StoredNote) -> list[str]:
+def _of_note(note: Note, stored: StoredNote, *, has_discounts: bool) -> list[str]:
     wrong: list[str] = []
     state = "voided" if note.is_void else "issued"
     if (stored.label, stored.state, stored.amount) != (note.label, state, note.amount):
         wrong.append(f"it is {stored.state} over {stored.amount} on {stored.label}, and must be {state}, {note.amount}")
-    if stored.moved != stored.amount:
-        wrong.append(f"it took {stored.moved} of {stored.amount} off what was owed and received")
+    if stored.moved != note.lowered or not 0 < note.lowered <= note.amount:
+        wrong.append(f"it took {stored.moved} off what was owed and received, answered were {note.lowered}")
+    if note.lowered != note.amount and not has_discounts:
+        wrong.append(f"it took {note.lowered} off and not {note.amount}, though nothing was taken off before")
     return wrong
 
 

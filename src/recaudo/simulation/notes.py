@@ -26,7 +26,8 @@ def issue(city: City) -> list[Work]:
 
     def read(answer: Answer) -> None:
         made = answer.json
-        note = model.Note(made["id"], known.label, known.account.name, minor(made["amount"]))
+        lowered = minor(made["applied_to_balance"]) + minor(made["credited_to_customer"])
+        note = model.Note(made["id"], known.label, known.account.name, minor(made["amount"]), lowered)
         if part is not None and note.amount != part * MINOR:
             city.wrong(known.label, f"a note of {part} pesos was answered with {made['amount']}")
         city.paper.add_note(note)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from recaudo.simulation import giving, notes, payers
+from recaudo.simulation import collecting, giving, notes, payers
 from recaudo.simulation.asking import MINOR, link_of, request, some, with_twins
-from recaudo.simulation.city import Account, City, Known, Reader, as_json, nothing_to_read
+from recaudo.simulation.city import Account, City, Known, KnownCollection, Reader, as_json, nothing_to_read
 from recaudo.simulation.gateway import SIGNATURE
 from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
 from recaudo.simulation.model import Invoice
@@ -108,7 +108,8 @@ def _create_treli(city: City) -> list[Work]:
     body: dict[str, Any] = {
         "items": [{"name": "Matrícula", "unit_price": f"{sum(amounts)}.00"}],
         "invoice_number": label,
-        "customer": city.chance.choice(account.customers),
+        # Most are the first one's, so that one sum may pay several.
+        "customer": city.chance.choices(account.customers, (4, 1))[0],
     }
     if parts > 1:
         settings = [{"amount": f"{pesos}.00", "days_until_due": 30 * i} for i, pesos in enumerate(amounts)]
@@ -116,9 +117,11 @@ def _create_treli(city: City) -> list[Work]:
 
     def read(answer: Answer) -> None:
         made = answer.json
-        city.paper.add(Invoice(label, account.name, sum(amounts) * MINOR))
+        city.paper.add(Invoice(label, account.name, sum(amounts) * MINOR, id=made["id"]))
         link = made["checkout_url"].removeprefix(PUBLIC_URL)
-        city.known.append(Known(label, account, "treli", made["id"], [link], sum(amounts) * MINOR))
+        known = Known(label, account, "treli", made["id"], [link], sum(amounts) * MINOR, made["customer"])
+        city.known.append(known)
+        city.collections += [KnownCollection(known, id_) for id_ in made["collections"]]
 
     sent = request(city, account, ("POST", "/v1/invoices"), body, label=label, what="uploads", dialect="treli")
     return with_twins(city, sent, Reader(read))
@@ -178,7 +181,7 @@ def _pay_by_hand(city: City) -> list[Work]:
     pesos = city.chance.choice((known.amount // MINOR, known.amount // MINOR // 2, 10_000))
 
     def read(_: Answer) -> None:
-        city.paper.invoices[known.label].register(pesos * MINOR)
+        city.paper.register(known.id, pesos * MINOR)
 
     body = {"amount": f"{pesos}.00", "method": "cash"}
     what = f"registers {pesos} in cash"
@@ -248,10 +251,14 @@ def _find_receipts(city: City) -> list[Work]:
         if answer.status != 200:
             city.wrong("", f"reading receipts was answered {answer.status}")
             return
+        by_id = {collecting.core_id(it.id): it for it in city.known if it.dialect in {"treli", "open"}}
         for row in answer.json["data"]:
             if row["kind"] == "gateway":
                 city.refundable.append((account, row["id"], row["amount_minor"]))
-        del city.refundable[:-20]
+            known = by_id.get(row["invoice_id"]) or by_id.get(row["collection_id"])
+            if row["kind"] == "outside" and known is not None:
+                city.undoable.append((known, row["id"]))
+        del city.refundable[:-20], city.undoable[:-20]
 
     return [go]
 
@@ -331,12 +338,18 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (_create_onepay, 8),
     (_create_request, 4),
     (giving.ask, 3),
-    (_create_treli, 6),
+    (_create_treli, 8),
     (_change, 6),
     (_withdraw, 3),
     (_cancel, 2),
     (_pay_by_hand, 5),
     (_void, 2),
+    (collecting.spread, 5),
+    (collecting.take_part, 4),
+    (collecting.pay_one, 2),
+    (collecting.discount, 3),
+    (collecting.remove_discount, 2),
+    (collecting.undo, 3),
     (notes.issue, 5),
     (notes.void, 4),
     (_look, 3),
@@ -345,7 +358,7 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (giving.register, 1),
     (_press_again, 5),
     (_come_back, 2),
-    (_find_receipts, 2),
+    (_find_receipts, 3),
     (_refund, 3),
     (_repeat, 5),
     (_forge, 1),
