@@ -186,7 +186,7 @@ class City:
         async def go() -> None:
             self.unanswered.append((sent, read))
             answer = await self.machine.ask(sent.method, sent.target, sent.headers, sent.body)
-            is_late = answer.status == 409 and b"idempotency_in_progress" in answer.body
+            is_late = answer.is_away or (answer.status == 409 and b"idempotency_in_progress" in answer.body)
             self.story.tell(sent.label, f"{sent.what}: {answer.status}{' again' if _is_replay(answer) else ''}")
             if is_late:
                 return
@@ -205,6 +205,8 @@ class City:
         async def go() -> None:
             assert sent.answer is not None, "only what was answered is repeated"
             answer = await self.machine.ask(sent.method, sent.target, sent.headers, sent.body)
+            if answer.is_away:
+                return
             same = (answer.status, answer.body) == (sent.answer.status, sent.answer.body)
             self.story.counts["repeated requests"] += 1
             self.story.tell(sent.label, f"{sent.what} once more: {'the same' if same else answer.status}")

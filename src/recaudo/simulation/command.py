@@ -88,6 +88,7 @@ def show(total: Total, console: Console) -> None:
     """The table at the end, and the story of what failed."""
     table = Table(box=None, show_header=False)
     table.add_column(justify="right")
+    outages = sum(n for kind, n in total.faults.items() if kind.startswith(("outage before", "outage after")))
     rows = {
         "seeds": total.runs,
         "steps": total.steps,
@@ -103,6 +104,7 @@ def show(total: Total, console: Console) -> None:
         "webhooks accepted": total.counts["events told"],
         "requests repeated": total.counts["repeated requests"],
         "crashes": sum(n for kind, n in total.faults.items() if kind.startswith("crash")),
+        "outages of the database": f"{outages} ({total.counts['requests that found no database']} requests found none)",
         "seconds": f"{total.seconds:.1f} ({total.runs / max(total.seconds, 0.001):.2f} seeds a second)",
     }
     for name, value in rows.items():

@@ -234,6 +234,8 @@ def _look(city: City) -> list[Work]:
     async def go() -> None:
         key = known.account.basic if dialect == "treli" else known.account.bearer
         answer = await city.machine.ask("GET", f"/v1/invoices/{known.id}", key)
+        if answer.is_away:
+            return
         if answer.status != 200:
             city.wrong(known.label, f"reading it was answered {answer.status}")
             return
@@ -248,6 +250,8 @@ def _find_receipts(city: City) -> list[Work]:
 
     async def go() -> None:
         answer = await city.machine.ask("GET", "/recaudo/v1/receipts?limit=20", account.bearer)
+        if answer.is_away:
+            return
         if answer.status != 200:
             city.wrong("", f"reading receipts was answered {answer.status}")
             return
@@ -303,7 +307,7 @@ def _forge(city: City) -> list[Work]:
     async def go() -> None:
         city.story.fault("notice forged")
         answer = await city.machine.ask("POST", path, {SIGNATURE: "0" * 64}, body)
-        if answer.status != 401:
+        if answer.status != 401 and not answer.is_away:
             city.wrong("", f"a forged notice was answered {answer.status}")
 
     return [go]
@@ -321,6 +325,8 @@ def _move_clock(city: City) -> list[Work]:
         headers = as_json(account.bearer, f"clock-{city.number()}")
         body = json.dumps({"advance_seconds": seconds}).encode()
         answer = await city.machine.ask("PUT", "/recaudo/v1/clock", headers, body)
+        if answer.is_away:
+            return
         if answer.status != 200:
             city.wrong("", f"moving the clock was answered {answer.status}")
             return
@@ -379,7 +385,7 @@ def _notice(city: City, gateway: str, notice: Notice) -> Work:
         answer = await city.machine.ask("POST", account.notice_paths[gateway], headers, notice.body)
         if answer.status == 200:
             vendor.taken(notice)
-        else:
+        elif not answer.is_away:
             city.wrong(notice.label, f"a notice was answered {answer.status}")
 
     return go
