@@ -32,27 +32,23 @@ async def merchants(database: FragileDatabase) -> int:
             return await connection.fetchval("SELECT count(*) FROM merchant")
 
 
-@pytest.mark.parametrize(("where", "made"), [("before a statement", 0), ("after a statement", 1)])
-async def test_a_statement_took_effect_or_did_not_and_nobody_knows(
-    wiped: FragileDatabase, where: str, made: int
-) -> None:
-    wiped.outages = Once(where)
-    with pytest.raises(DatabaseAwayError):
-        async with wiped.connection() as connection:
-            await connection.execute(MADE)
-    assert await merchants(wiped) == made
-
-
 @pytest.mark.parametrize(
-    ("where", "made"),
-    [("before a statement", 0), ("after a statement", 0), ("before a commit", 0), ("after a commit", 1)],
+    ("block", "where", "made"),
+    [
+        ("connection", "before a statement", 0),
+        ("connection", "after a statement", 1),
+        ("transaction", "before a statement", 0),
+        ("transaction", "after a statement", 0),
+        ("transaction", "before a commit", 0),
+        ("transaction", "after a commit", 1),
+    ],
 )
-async def test_only_what_was_committed_outlives_a_transaction_whose_line_broke(
-    wiped: FragileDatabase, where: str, made: int
+async def test_what_was_committed_outlives_a_line_that_broke_and_nothing_else_does(
+    wiped: FragileDatabase, block: str, where: str, made: int
 ) -> None:
     wiped.outages = Once(where)
     with pytest.raises(DatabaseAwayError):
-        async with wiped.transaction() as connection:
+        async with getattr(wiped, block)() as connection:
             await connection.execute(MADE)
     assert await merchants(wiped) == made
 
