@@ -4,16 +4,38 @@ from typing import Any
 
 import pytest
 
-from recaudo.simulation.model import Invoice, Paper, Stored, Taken
+from recaudo.simulation.model import Discount, Invoice, Note, Paper, Stored, StoredNote, Taken
 
 
-def judged(stored: Stored, taken: Taken | None = None, **facts: Any) -> list[str]:
+def judged(
+    stored: Stored,
+    taken: Taken | None = None,
+    *,
+    notes: tuple[Note, ...] = (),
+    discounts: tuple[Discount, ...] = (),
+    sums: tuple[int, ...] = (),
+    **facts: Any,
+) -> list[str]:
     paper = Paper()
-    paper.add(Invoice(**{"label": "F1", "account": "a", "amount": 100, **facts}))
+    for note in notes:
+        paper.add_note(note)
+    for one in discounts:
+        paper.add_discount(one)
+    for amount in sums:
+        paper.register("col_1", amount)
+    paper.add(Invoice(**{"label": "F1", "account": "a", "amount": 100, "id": "col_1", **facts}))
     return paper.judge("F1", stored, taken or Taken())
 
 
-def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount: int = 100) -> Stored:
+def note(amount: int, *, is_void: bool = False) -> Note:
+    return Note(f"cn_{amount}", "F1", "a", amount, amount, is_void)
+
+
+def discount(amount: int, *, is_removed: bool = False) -> Discount:
+    return Discount(f"sd_{amount}", "F1", amount, is_removed)
+
+
+def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount: int | None = 100) -> Stored:
     return Stored(state, amount, received, credit, outside)
 
 
@@ -24,12 +46,27 @@ def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount:
         (of("open", 40), Taken(40), {}),
         (of("paid", 100), Taken(100), {}),
         (of("paid", 100, 100), Taken(200), {}),
-        (of("paid", 100, outside=60), Taken(40), {"by_hand": 60}),
+        (of("paid", 100, outside=60), Taken(40), {"sums": (60,)}),
         (of("void", 0, 40), Taken(40), {"is_withdrawn": True}),
         (of("paid", 100, outside=100), Taken(), {"is_settled_elsewhere": True}),
         (of("paid", 100, 40, outside=100), Taken(40), {"is_settled_elsewhere": True}),
         (of("paid", 100, outside=60), Taken(40), {"is_settled_elsewhere": True}),
-        (of("paid", 30), Taken(30, has_gone_back=True), {}),
+        (of("paid", 30), Taken(30, returned=70), {}),
+        (of("open", 30, amount=60), Taken(30), {"notes": (note(40),)}),
+        (of("paid", 60, 40, amount=60), Taken(100), {"notes": (note(40),)}),
+        (of("open", 40, outside=40), Taken(), {"sums": (40, 60, -60)}),
+        (of("open", 40, 60, outside=40), Taken(60), {"sums": (40, 60, -60)}),
+        (of("open", 40, amount=70), Taken(40), {"discounts": (discount(30),)}),
+        (of("paid", 70, amount=70), Taken(70), {"discounts": (discount(30),)}),
+        (of("open", 70), Taken(70), {"discounts": (discount(30, is_removed=True),)}),
+        (of("open", amount=None), Taken(), {"amount": None}),
+        (of("open", amount=None), Taken(0, 70, {70}), {"amount": None}),
+        (of("paid", 70, 30, amount=70), Taken(100, 0, {70, 30}), {"amount": None}),
+        (of("paid", 30, 70, 30, amount=30), Taken(70, 0, {70}), {"amount": None, "sums": (30,)}),
+        (of("paid", 20, amount=70), Taken(20, 50, {70}), {"amount": None}),
+        (of("void", 0, 100, amount=0), Taken(100), {"notes": (note(40), note(60))}),
+        (of("open", 80, 20), Taken(100), {"notes": (note(40, is_void=True),)}),
+        (of("paid", 100), Taken(100), {"notes": (note(40, is_void=True),)}),
     ],
 )
 def test_what_is_right_is_not_complained_about(stored: Stored, taken: Taken, facts: dict[str, Any]) -> None:
@@ -48,7 +85,21 @@ def test_what_is_right_is_not_complained_about(stored: Stored, taken: Taken, fac
         (of("open", amount=90), Taken(), {}),
         (of("void", 40), Taken(40), {"is_withdrawn": True}),
         (of("paid", 100, outside=20), Taken(), {"is_settled_elsewhere": True}),
-        (of("void"), Taken(0, has_gone_back=True), {}),
+        (of("void"), Taken(0, returned=40), {}),
+        (of("open", 10, 80), Taken(90, returned=70), {}),
+        (of("open", 100, outside=100), Taken(), {"sums": (40, 60)}),
+        (of("open", 40, outside=40), Taken(), {"sums": (40, 60)}),
+        (of("open", 30, 70, outside=40), Taken(60), {"sums": (40, 60, -60)}),
+        (of("open", 40), Taken(40), {"discounts": (discount(30),)}),
+        (of("open", 70, amount=70), Taken(70), {"discounts": (discount(30),)}),
+        (of("open", amount=None), Taken(70, 0, {70}), {"amount": None}),
+        (of("open", amount=70), Taken(), {"amount": None}),
+        (of("paid", 100, amount=100), Taken(100, 0, {70, 30}), {"amount": None}),
+        (of("open", 40, 60, amount=70), Taken(100, 0, {70, 30}), {"amount": None}),
+        (of("open", 30), Taken(30), {"notes": (note(40),)}),
+        (of("open", 30, amount=60), Taken(30), {}),
+        (of("paid", 0, 100, amount=0), Taken(100), {"notes": (note(100),)}),
+        (of("open", 50, 50), Taken(100), {"notes": (note(40, is_void=True),)}),
     ],
 )
 def test_what_is_wrong_is_said(stored: Stored, taken: Taken, facts: dict[str, Any]) -> None:
@@ -60,3 +111,40 @@ def test_the_change_that_was_made_last_counts_whichever_answer_is_read_last() ->
     it.change_amount(300, "2026-03-02T10:00:02Z")
     it.change_amount(200, "2026-03-02T10:00:01Z")
     assert it.amount == 300
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        [],
+        [StoredNote("cn_40", "F1", "voided", 40, 40, None)],
+        [StoredNote("cn_40", "F1", "issued", 50, 50, None)],
+        [StoredNote("cn_40", "F2", "issued", 40, 40, None)],
+        [StoredNote("cn_40", "F1", "issued", 40, 30, None)],
+        [StoredNote("cn_40", "F1", "issued", 40, 40, None), StoredNote("cn_41", "F1", "issued", 1, 1, None)],
+    ],
+)
+def test_a_note_that_is_not_what_was_answered_is_found(stored: list[StoredNote]) -> None:
+    paper = Paper()
+    paper.add_note(note(40))
+    assert paper.judge_notes("a", stored)
+    assert paper.judge_notes("a", [StoredNote("cn_40", "F1", "issued", 40, 40, None)]) == []
+
+
+def test_a_note_may_move_less_than_its_amount_only_where_a_discount_took_something_off_before() -> None:
+    paper = Paper()
+    paper.add_note(Note("cn_1", "F1", "a", 100, 70))
+    stored = [StoredNote("cn_1", "F1", "issued", 100, 70, None)]
+    assert paper.judge_notes("a", stored)
+    paper.add_discount(discount(30))
+    assert paper.judge_notes("a", stored) == []
+
+
+def test_two_issued_notes_never_have_one_number() -> None:
+    paper = Paper()
+    paper.add_note(note(40))
+    paper.add_note(note(41, is_void=True))
+    first = StoredNote("cn_40", "F1", "issued", 40, 40, "NC-1")
+    assert paper.judge_notes("a", [first, StoredNote("cn_41", "F1", "voided", 41, 41, "NC-1")]) == []
+    paper.notes["cn_41"].is_void = False
+    assert paper.judge_notes("a", [first, StoredNote("cn_41", "F1", "issued", 41, 41, "NC-1")])

@@ -29,6 +29,24 @@ from recaudo.store import scratch
 from recaudo.usecases.ports import Configured, GatewayContext
 
 STEPS = 40
+# A seed in which there is something of everything that can be spoilt.
+RICH = 43
+# Together they meet everything that clients do.
+FIXED = (1, 33, 43, 44, 46)
+# What clients do, as the runs count it.
+DONE = (
+    "credit notes",
+    "credit notes on money received",
+    "credit notes voided",
+    "open amounts paid twice",
+    "discounts",
+    "discounts removed",
+    "rests asked for anew",
+    "sums over several invoices",
+    "sums undone",
+)
+# Where a line to the database may break.
+PLACES = ("before a statement", "after a statement", "before a commit", "after a commit")
 Spoil = Callable[[City], Awaitable[None]]
 Live = Callable[..., Awaitable[Run]]
 
@@ -53,14 +71,18 @@ def told(made: Run) -> str:
 
 async def test_fixed_seeds_break_no_rule_whatever_fails_on_the_way(live: Live) -> None:
     faults: Counter[str] = Counter()
-    for seed in range(1, 6):
+    counts: Counter[str] = Counter()
+    for seed in FIXED:
         made = await live(seed)
         assert made.findings == [], f"seed {seed}\n{told(made)}"
         faults += made.faults
+        counts += made.counts
+    assert set(DONE) <= set(counts), "the seeds meet everything that clients do"
     crashes = {kind for kind in faults if kind.startswith("crash")}
     assert len(crashes) >= 4, "processes died between different steps"
     assert {"notice doubled", "notice late", "notice lost", "clock jump", "question not answered"} <= set(faults)
     assert any(kind.startswith("gateway: no answer") for kind in faults)
+    assert {f"outage {where}" for where in PLACES} <= set(faults)
 
 
 async def test_the_same_seed_tells_the_same_story(live: Live) -> None:
@@ -73,6 +95,13 @@ async def test_a_process_that_dies_ten_times_as_often_breaks_no_rule_either(live
     made = await live(21, crash_rate=0.04)
     assert made.findings == [], told(made)
     assert sum(n for kind, n in made.faults.items() if kind.startswith("crash")) > 8
+
+
+async def test_a_database_that_goes_away_ten_times_as_often_breaks_no_rule_either(live: Live) -> None:
+    made = await live(24, outage_rate=0.02)
+    assert made.findings == [], told(made)
+    assert {f"outage {where}" for where in PLACES} <= set(made.faults)
+    assert made.counts["requests that found no database"] > 8
 
 
 # --- What is spoilt is found ---
@@ -106,7 +135,8 @@ async def a_gateway_that_collected_more(city: City) -> None:
 
 
 async def a_promise_on_paper(city: City) -> None:
-    next(iter(city.paper.invoices.values())).amount += 100
+    it = next(it for it in city.paper.invoices.values() if it.amount is not None)
+    it.amount = (it.amount or 0) + 100
 
 
 async def another_answer(city: City) -> None:
@@ -119,16 +149,30 @@ async def another_answer(city: City) -> None:
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "a receipt that is gone": (
-        sql("DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE kind = 'gateway' LIMIT 1)"),
+        sql(
+            "DELETE FROM receipt WHERE id IN (SELECT r.id FROM receipt r WHERE r.kind = 'gateway' AND NOT EXISTS"
+            " (SELECT FROM receipt b WHERE b.reverses = r.id) AND NOT EXISTS"
+            " (SELECT FROM refund f WHERE f.receipt_id = r.id) ORDER BY r.id LIMIT 1)"
+        ),
         "the gateways' books",
     ),
     "a sum that is not that of its receipts": (
-        sql("UPDATE invoice SET amount_minor = amount_minor + 100 WHERE id IN (SELECT id FROM invoice LIMIT 1)"),
+        sql(
+            "UPDATE invoice SET amount_minor = amount_minor + 100"
+            " WHERE id IN (SELECT id FROM invoice WHERE state = 'open' ORDER BY id LIMIT 1)"
+        ),
         "the doctor",
     ),
     "a transfer that is gone": (
         sql("DELETE FROM transfer WHERE id IN (SELECT id FROM transfer WHERE debit LIKE 'gateway:%' LIMIT 1)"),
         "the ledger",
+    ),
+    "a credit note that nobody issued": (
+        sql(
+            "INSERT INTO credit_note SELECT (jsonb_populate_record(n, jsonb_build_object('id', gen_random_uuid(),"
+            " 'number', NULL))).* FROM credit_note n LIMIT 1"
+        ),
+        "the model",
     ),
     "an attempt that nobody asks about": (
         sql("UPDATE attempt SET state = 'unknown' WHERE id IN (SELECT id FROM attempt LIMIT 1)"),
@@ -149,7 +193,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 @pytest.mark.parametrize("what", SPOILT)
 async def test_what_is_spoilt_is_found(live: Live, what: str) -> None:
     spoil, check = SPOILT[what]
-    made = await live(5, 25, tamper=spoil)
+    made = await live(RICH, tamper=spoil)
     assert check in {it.check for it in made.findings}, told(made)
 
 
@@ -172,7 +216,7 @@ async def test_a_gateway_that_denies_what_it_collected_is_found_out(
     begun = SimulatedGateway.start
     for name, lie in {"start": begin, "ask": deny, "fetch": deny, "transactions": list_nothing}.items():
         monkeypatch.setattr(SimulatedGateway, name, lie)
-    made = await live(5, 25)
+    made = await live(RICH)
     assert {"the gateways' books", "the model"} <= {it.check for it in made.findings}
     assert made.story, "a failing seed tells its story"
     assert made.first is not None

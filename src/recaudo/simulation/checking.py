@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from recaudo.domain.references import from_base62
+from recaudo.domain.references import base62, from_base62
 from recaudo.simulation.city import TYPES, Account, City
-from recaudo.simulation.model import Stored, Taken
+from recaudo.simulation.model import Stored, StoredNote, Taken
 from recaudo.simulation.receivers import Receiver
 from recaudo.store.database import Connection
 from recaudo.store.doctor import examine
@@ -44,6 +44,7 @@ async def check(city: City) -> list[Finding]:
             labels = await _labels(connection)
             for account in city.accounts:
                 found += await _paper(city, connection, account)
+                found += await _notes(city, connection, account)
                 found += await _gateways(city, connection, account)
                 found += await _ledger(city, connection, account)
                 for receiver in account.receivers:
@@ -95,6 +96,26 @@ async def _paper(city: City, connection: Connection, account: Account) -> list[F
     return found
 
 
+async def _notes(city: City, connection: Connection, account: Account) -> list[Finding]:
+    """Each credit note is what the model says, once; there is no other."""
+    rows = await connection.fetch(
+        """
+        SELECT n.id, i.origin_id AS label, n.state, n.amount_minor AS amount, n.number,
+               n.applied_minor + n.credited_minor AS moved
+        FROM credit_note n JOIN invoice i ON i.account_id = n.account_id AND i.id = n.invoice_id
+        WHERE n.account_id = $1
+        """,
+        account.id,
+    )
+    stored = [
+        StoredNote(
+            f"cn_{base62(row['id'].int)}", row["label"], row["state"], row["amount"], row["moved"], row["number"]
+        )
+        for row in rows
+    ]
+    return [Finding("the model", label, text) for label, text in city.paper.judge_notes(account.name, stored)]
+
+
 def _taken(city: City, account: Account) -> defaultdict[str, Taken]:
     """What the gateways hold for each invoice of an account."""
     taken: defaultdict[str, Taken] = defaultdict(Taken)
@@ -102,7 +123,9 @@ def _taken(city: City, account: Account) -> defaultdict[str, Taken]:
         for it in vendor.transactions.values():
             if it.account_id == account.id:
                 taken[it.label].net += it.net_minor
-                taken[it.label].has_gone_back |= it.has_gone_back
+                taken[it.label].returned += it.returned_minor
+                if it.was_collected:
+                    taken[it.label].sums.add(it.amount_minor)
     return taken
 
 

@@ -47,12 +47,17 @@ TYPES: Mapping[str, Sequence[str]] = {
         "invoice.created",
         "invoice.paid",
         "invoice.withdrawn",
+        "invoice.credited",
+        "invoice.credit_voided",
+        "invoice.reopened",
         "request.created",
         "request.paid",
         "attempt.succeeded",
         "attempt.failed",
         "collection.overpaid",
         "collection.refunded",
+        "collection.changed",
+        "collection.reopened",
         "refund.started",
     ),
 }
@@ -93,6 +98,32 @@ class Known:
     id: str
     links: list[str]
     amount: int
+    customer: str = ""  # as Treli's dialect names one
+
+
+@dataclass
+class KnownCollection:
+    """One of the collections of an invoice of Treli's dialect."""
+
+    of: Known
+    id: str
+
+
+@dataclass
+class KnownDiscount:
+    """A discount that a collection has, or had."""
+
+    on: KnownCollection
+    id: str
+
+
+@dataclass
+class KnownNote:
+    """A credit note as clients know it."""
+
+    label: str
+    account: Account
+    id: str
 
 
 @dataclass
@@ -121,12 +152,16 @@ class City:
     receivers: dict[str, Receiver]
     accounts: list[Account] = field(default_factory=list[Account])
     known: list[Known] = field(default_factory=list[Known])
+    collections: list[KnownCollection] = field(default_factory=list[KnownCollection])
+    discounts: list[KnownDiscount] = field(default_factory=list[KnownDiscount])
+    notes: list[KnownNote] = field(default_factory=list[KnownNote])
     sent: list[Sent] = field(default_factory=list[Sent])
     unanswered: list[tuple[Sent, "Reader"]] = field(default_factory=list[tuple[Sent, "Reader"]])
     forms: list[tuple[str, str, bytes]] = field(default_factory=list[tuple[str, str, bytes]])  # label, target, body
     refundable: list[tuple[Account, str, int]] = field(
         default_factory=list[tuple[Account, str, int]]
     )  # receipt, amount
+    undoable: list[tuple[Known, str]] = field(default_factory=list[tuple[Known, str]])  # receipts of registered sums
     broken: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # about whom, and what
     shifts: dict[str, int] = field(default_factory=dict[str, int])  # seconds, by account
     numbers: int = 0
@@ -151,7 +186,7 @@ class City:
         async def go() -> None:
             self.unanswered.append((sent, read))
             answer = await self.machine.ask(sent.method, sent.target, sent.headers, sent.body)
-            is_late = answer.status == 409 and b"idempotency_in_progress" in answer.body
+            is_late = answer.is_away or (answer.status == 409 and b"idempotency_in_progress" in answer.body)
             self.story.tell(sent.label, f"{sent.what}: {answer.status}{' again' if _is_replay(answer) else ''}")
             if is_late:
                 return
@@ -170,6 +205,8 @@ class City:
         async def go() -> None:
             assert sent.answer is not None, "only what was answered is repeated"
             answer = await self.machine.ask(sent.method, sent.target, sent.headers, sent.body)
+            if answer.is_away:
+                return
             same = (answer.status, answer.body) == (sent.answer.status, sent.answer.body)
             self.story.counts["repeated requests"] += 1
             self.story.tell(sent.label, f"{sent.what} once more: {'the same' if same else answer.status}")

@@ -88,15 +88,23 @@ def show(total: Total, console: Console) -> None:
     """The table at the end, and the story of what failed."""
     table = Table(box=None, show_header=False)
     table.add_column(justify="right")
+    outages = sum(n for kind, n in total.faults.items() if kind.startswith(("outage before", "outage after")))
     rows = {
         "seeds": total.runs,
         "steps": total.steps,
         "invoices": total.counts["invoices"],
+        "open amounts": f"{total.counts['open amounts']} ({total.counts['open amounts paid twice']} paid twice)",
+        "credit notes": f"{total.counts['credit notes']} ({total.counts['credit notes voided']} voided)",
+        "discounts": f"{total.counts['discounts']} ({total.counts['discounts removed']} removed)",
+        "sums over several invoices": total.counts["sums over several invoices"],
+        "rests asked for anew": total.counts["rests asked for anew"],
+        "registered sums undone": total.counts["sums undone"],
         "payments begun": total.counts["payments"],
         "money booked": f"$ {total.counts['booked (minor units)'] // 100:,}".replace(",", "."),
         "webhooks accepted": total.counts["events told"],
         "requests repeated": total.counts["repeated requests"],
         "crashes": sum(n for kind, n in total.faults.items() if kind.startswith("crash")),
+        "outages of the database": f"{outages} ({total.counts['requests that found no database']} requests found none)",
         "seconds": f"{total.seconds:.1f} ({total.runs / max(total.seconds, 0.001):.2f} seeds a second)",
     }
     for name, value in rows.items():

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from random import Random
 from typing import Any
 
+from recaudo.simulation.outages import Line, Outages, away
 from recaudo.simulation.story import Story
 from recaudo.store.database import Connection, Database
 
@@ -101,38 +102,54 @@ class Turnstile:
 
 
 class FragileDatabase(Database):
-    """The database as a process sees it that may die at any moment."""
+    """The database as a process sees it that may die at any moment, and as it is when its server may go away."""
 
     fate: Fate | None = None
     turnstile: Turnstile | None = None
+    outages: Outages | None = None
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """As the real one; the process may die before or after."""
+        """As the real one; the process may die before or after, and the line break at each statement."""
         async with self._turn():
             self._tempt("before a statement")
+            line = self._line()
             async with super().connection() as connection:
-                yield connection
+                yield connection if line is None else line.over(connection)
             self._tempt("after a statement")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
-        """As the real one; the process may die before, before the commit, or after it."""
+        """As the real one; the process may die before, before the commit, or after it, and the line break as well."""
         async with self._turn():
             self._tempt("before a transaction")
+            line = self._line()
             async with super().transaction() as connection:
-                yield connection
+                yield connection if line is None else line.over(connection)
                 self._tempt("before a commit")
+                if line is not None:
+                    line.tempt("before a commit")
             self._tempt("after a commit")
+            if line is not None:
+                with away():
+                    line.tempt("after a commit")
 
     @contextmanager
     def calm(self) -> Generator[None]:
-        """Nobody dies and nobody waits here for the block: for those who look from outside."""
-        fate, turnstile, self.fate, self.turnstile = self.fate, self.turnstile, None, None
+        """Nobody dies, nothing breaks and nobody waits here for the block: for those who look from outside."""
+        was = self.fate, self.turnstile, self.outages
+        self.fate = self.turnstile = self.outages = None
         try:
             yield
         finally:
-            self.fate, self.turnstile = fate, turnstile
+            self.fate, self.turnstile, self.outages = was
+
+    def _line(self) -> Line | None:
+        """A new line to the server. Raises DatabaseAwayError while it is away."""
+        if self.outages is None:
+            return None
+        with away():
+            return self.outages.connect()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:

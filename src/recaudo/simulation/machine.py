@@ -16,6 +16,7 @@ from recaudo.simulation.crashes import Fate, FragileDatabase, Turnstile
 from recaudo.simulation.gateway import SimulatedGateway
 from recaudo.simulation.receivers import SimulatedTelling
 from recaudo.simulation.story import Story
+from recaudo.store.database import DatabaseAwayError
 from recaudo.usecases.core import Core
 from recaudo.worker import loops
 
@@ -43,6 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_away: bool = False  # it says that it found no database, and there was an outage
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - whatever it says
@@ -68,6 +70,8 @@ class Machine:
         self.database = database
         self.clock = clock
         self.fate = fate
+        assert database.outages is not None, "the run has set it up"
+        self.outages = database.outages
         self._ids = ids
         self._chance = chance
         self._story = story
@@ -114,7 +118,11 @@ class Machine:
 
     async def perform_due_work(self) -> None:
         """Let the worker do what is due now, one thing after the other."""
-        done = await loops.drain(self.core, self._telling, at_once=1)
+        try:
+            done = await loops.drain(self.core, self._telling, at_once=1)
+        except DatabaseAwayError:
+            self._story.tell("", "the worker finds no database")
+            return
         if done:
             self._story.tell("", f"the worker does {done} things")
 
@@ -137,6 +145,7 @@ class Machine:
             "server": ("recaudo.test", 80),
         }
         sent: list[Mapping[str, Any]] = []
+        failures = self.outages.failures
 
         async def receive() -> Mapping[str, Any]:
             return {"type": "http.request", "body": body, "more_body": False}
@@ -146,7 +155,10 @@ class Machine:
 
         await self._app(scope, receive, keep)
         told = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
-        return Answer(sent[0]["status"], told, b"".join(message.get("body", b"") for message in sent[1:]))
+        status, body_ = sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+        is_away = status == 503 and self.outages.failures > failures
+        self._story.counts["requests that found no database"] += is_away
+        return Answer(status, told, body_, is_away=is_away)
 
     async def _bury(self, children: set[asyncio.Task[Any]], tasks: Sequence[asyncio.Future[None]]) -> None:
         """End what is left of a dead process. The driver's own tasks end by themselves: the connections live on."""

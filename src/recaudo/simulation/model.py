@@ -5,6 +5,8 @@ rule of it is repeated but the few that a merchant would name. It is told what w
 collected, and never what the product stored.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -14,9 +16,9 @@ class Invoice:
 
     label: str
     account: str
-    amount: int
+    amount: int | None  # None: whoever pays first says how much
     is_request: bool = False
-    by_hand: int = 0  # registered by the merchant as received elsewhere
+    id: str = ""  # as those name it who register what they received elsewhere
     is_withdrawn: bool = False
     is_settled_elsewhere: bool = False  # the rest, whatever it was then, was received elsewhere
     amount_changed: str = ""  # when the amount was agreed to that counts, as the answer told
@@ -28,11 +30,39 @@ class Invoice:
 
 
 @dataclass
+class Note:
+    """A credit note: a sum that the merchant took off an invoice."""
+
+    id: str
+    label: str
+    account: str
+    amount: int
+    lowered: int  # what of it was owed or received; what discounts had taken off before is taken off once
+    is_void: bool = False
+
+
+@dataclass
+class Discount:
+    """A sum that an invoice asks for less, until it is removed."""
+
+    id: str
+    label: str
+    amount: int
+    is_removed: bool = False
+
+
+@dataclass
 class Taken:
-    """What gateways collected for an invoice and did not give back, and whether they ever gave anything back."""
+    """What gateways collected for an invoice and still hold, and what they gave back or took back of it."""
 
     net: int = 0
-    has_gone_back: bool = False
+    returned: int = 0
+    sums: set[int] = field(default_factory=set[int])  # of each transaction, as it was collected
+
+    @property
+    def has_gone_back(self) -> bool:
+        """Whether they ever gave anything back."""
+        return self.returned > 0
 
 
 @dataclass(frozen=True)
@@ -40,10 +70,22 @@ class Stored:
     """What the product says of an invoice."""
 
     state: str
-    amount: int
+    amount: int | None
     received: int
     credit: int
     outside: int
+
+
+@dataclass(frozen=True)
+class StoredNote:
+    """What the product says of a credit note; `moved` is what it took off what was owed and off what was received."""
+
+    id: str
+    label: str
+    state: str
+    amount: int
+    moved: int
+    number: str | None
 
 
 @dataclass
@@ -51,26 +93,80 @@ class Paper:
     """Everything that was written down."""
 
     invoices: dict[str, Invoice] = field(default_factory=dict[str, Invoice])
+    notes: dict[str, Note] = field(default_factory=dict[str, Note])
+    discounts: dict[str, Discount] = field(default_factory=dict[str, Discount])
+    elsewhere: dict[str, list[int]] = field(default_factory=dict[str, list[int]])  # registered sums, by invoice
 
     def add(self, invoice: Invoice) -> None:
         """An invoice whose making was answered with success; hearing it twice changes nothing."""
         self.invoices.setdefault(invoice.label, invoice)
 
+    def add_note(self, note: Note) -> None:
+        """A note whose making was answered with success; hearing it twice changes nothing."""
+        self.notes.setdefault(note.id, note)
+
+    def add_discount(self, discount: Discount) -> None:
+        """A discount that was answered with success; hearing it twice changes nothing."""
+        self.discounts.setdefault(discount.id, discount)
+
+    def register(self, invoice_id: str, amount: int) -> None:
+        """The merchant was told that a sum received elsewhere is registered for an invoice; below zero, undone again.
+
+        The answer that told of the invoice itself may still be on its way.
+        """
+        self.elsewhere.setdefault(invoice_id, []).append(amount)
+
     def judge(self, label: str, stored: Stored, taken: Taken) -> list[str]:
         """What is wrong with what the product says of an invoice; empty: nothing."""
         it = self.invoices[label]
-        wrong = [*_conserved(stored, taken), *_registered(it, stored, taken)]
-        if stored.amount != it.amount:
-            wrong.append(f"its amount is {stored.amount}, agreed were {it.amount}")
+        sums = self.elsewhere.get(it.id, [])
+        wrong = [*_conserved(stored, taken), *_registered(it, stored, taken, sum(sums))]
+        amount = it.amount
+        if amount is None:
+            amount = stored.amount if stored.amount in {*taken.sums, *sums} else None
+        if amount is None:
+            return wrong + _undecided(stored)
+        off, back = self._taken_off(label)
+        owed = amount - off
+        if stored.amount != owed:
+            wrong.append(f"its amount is {stored.amount}, agreed were {amount}, of which {off} were taken off")
         arrived = taken.net + stored.outside
         if it.is_withdrawn:
             return wrong + _differences(stored, state="void", received=0, credit=arrived)
-        if taken.has_gone_back:
-            # How much of what went back had paid and how much was credit depends on what came first.
-            return wrong + _after_a_return(it, stored)
-        received = min(arrived, it.amount)
-        state = "paid" if received == it.amount else "open"
-        return wrong + _differences(stored, state=state, received=received, credit=arrived - received)
+        # What was credit once stays credit when the invoice has room for it again. So a sum that went back, or a note
+        # that was voided, may leave at most as much room as it made.
+        room = taken.returned + back - sum(amount for amount in sums if amount < 0)
+        most = min(arrived, owed)
+        if not most - room <= stored.received <= most:
+            wrong.append(f"it received {stored.received}, and must have received {max(0, most - room)} to {most}")
+        return wrong + _state(stored, owed, taken)
+
+    def _taken_off(self, label: str) -> tuple[int, int]:
+        """What notes and discounts take off an invoice, and what others took off that is owed again."""
+        notes = [(it.lowered, it.is_void) for it in self.notes.values() if it.label == label]
+        discounts = [(it.amount, it.is_removed) for it in self.discounts.values() if it.label == label]
+        both = [*notes, *discounts]
+        return sum(amount for amount, is_over in both if not is_over), sum(
+            amount for amount, is_over in both if is_over
+        )
+
+    def judge_notes(self, account: str, stored: Sequence[StoredNote]) -> list[tuple[str, str]]:
+        """What is wrong with the credit notes of an account, each with the invoice that it is about."""
+        written = {id_: note for id_, note in self.notes.items() if note.account == account}
+        there = {it.id for it in stored}
+        wrong = [
+            (it.label, f"note {id_} was answered, and is not there") for id_, it in written.items() if id_ not in there
+        ]
+        for it in stored:
+            note = written.get(it.id)
+            if note is None:
+                wrong.append((it.label, f"nobody made note {it.id}"))
+                continue
+            has_discounts = any(discount.label == note.label for discount in self.discounts.values())
+            texts = _of_note(note, it, has_discounts=has_discounts)
+            wrong += [(note.label, f"note {it.id}: {text}") for text in texts]
+        numbers = Counter(it.number for it in stored if it.number is not None and it.state == "issued")
+        return wrong + [("", f"{n} issued notes have the number {number}") for number, n in numbers.items() if n > 1]
 
 
 def _conserved(stored: Stored, taken: Taken) -> list[str]:
@@ -81,30 +177,52 @@ def _conserved(stored: Stored, taken: Taken) -> list[str]:
         wrong.append(f"{arrived} arrived, and {stored.received} received with {stored.credit} credit is not that")
     if min(stored.received, stored.credit, stored.outside) < 0:
         wrong.append(f"a sum is below zero: {stored}")
-    if stored.received > stored.amount:
+    if stored.received > (stored.amount or 0):
         wrong.append(f"it received {stored.received}, more than its amount of {stored.amount}")
     return wrong
 
 
-def _registered(it: Invoice, stored: Stored, taken: Taken) -> list[str]:
+def _registered(it: Invoice, stored: Stored, taken: Taken, by_hand: int) -> list[str]:
     """What was received elsewhere is what the merchant said, and the rest if the merchant said so."""
     if not it.is_settled_elsewhere:
-        if stored.outside != it.by_hand:
-            return [f"{stored.outside} received elsewhere are booked, and the merchant registered {it.by_hand}"]
+        if stored.outside != by_hand:
+            return [f"{stored.outside} received elsewhere are booked, and the merchant registered {by_hand}"]
         return []
-    low = it.by_hand if taken.has_gone_back else max(it.by_hand, it.amount - taken.net)
-    if not low <= stored.outside <= max(it.amount, it.by_hand):
-        return [f"{stored.outside} received elsewhere are booked, and it must be {low} to {it.amount}"]
+    amount = it.amount or 0
+    low = by_hand if taken.has_gone_back else max(by_hand, amount - taken.net)
+    if not low <= stored.outside <= max(amount, by_hand):
+        return [f"{stored.outside} received elsewhere are booked, and it must be {low} to {amount}"]
     return []
 
 
-def _after_a_return(it: Invoice, stored: Stored) -> list[str]:
-    """A paid invoice stays paid when money goes back; an open one that has its amount is none."""
-    if stored.state not in {"open", "paid"}:
-        return [f"its state is {stored.state} after money went back"]
-    if stored.state == "open" and stored.received == it.amount:
-        return ["it received its amount and is open"]
-    return []
+def _undecided(stored: Stored) -> list[str]:
+    """Nothing arrived that could say how much it was, or what arrived went back before anybody heard of it."""
+    if stored.amount is not None:
+        return [f"its amount is {stored.amount}, which nobody gave"]
+    return _differences(stored, state="open", received=0, credit=0)
+
+
+def _state(stored: Stored, owed: int, taken: Taken) -> list[str]:
+    """Paid is what received its amount, and a paid invoice stays paid when money goes back."""
+    if owed == 0:
+        right = {"void"}
+    elif stored.received == owed:
+        right = {"paid"}
+    else:
+        right = {"open", "paid"} if taken.has_gone_back else {"open"}
+    return [] if stored.state in right else [f"its state is {stored.state}, and must be {' or '.join(sorted(right))}"]
+
+
+def _of_note(note: Note, stored: StoredNote, *, has_discounts: bool) -> list[str]:
+    wrong: list[str] = []
+    state = "voided" if note.is_void else "issued"
+    if (stored.label, stored.state, stored.amount) != (note.label, state, note.amount):
+        wrong.append(f"it is {stored.state} over {stored.amount} on {stored.label}, and must be {state}, {note.amount}")
+    if stored.moved != note.lowered or not 0 < note.lowered <= note.amount:
+        wrong.append(f"it took {stored.moved} off what was owed and received, answered were {note.lowered}")
+    if note.lowered != note.amount and not has_discounts:
+        wrong.append(f"it took {note.lowered} off and not {note.amount}, though nothing was taken off before")
+    return wrong
 
 
 def _differences(stored: Stored, *, state: str, received: int, credit: int) -> list[str]:

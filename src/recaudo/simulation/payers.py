@@ -5,7 +5,7 @@ from random import Random
 from urllib.parse import urlencode
 
 from recaudo.simulation.city import City, Known
-from recaudo.simulation.machine import Work
+from recaudo.simulation.machine import Answer, Work
 
 HEADERS = {"Accept-Encoding": "identity", "sec-fetch-site": "same-origin", "Accept-Language": "es"}
 POSTED = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
@@ -51,7 +51,7 @@ def visit(city: City, known: Known) -> Work:
 
     async def go() -> None:
         page = await city.machine.ask("GET", f"{link}?lang=es{again}", HEADERS)
-        _judge(city, known.label, page.status)
+        _judge(city, known.label, page)
         form = Form(page.body.decode())
         if not form.action or "attempt_key" not in form.fields:
             city.story.tell(known.label, "a payer finds nothing to pay")
@@ -62,13 +62,13 @@ def visit(city: City, known: Known) -> Work:
         body = urlencode(fields).encode()
         city.forms = [*city.forms[-FORMS_KEPT:], (known.label, form.action, body)]
         answer = await city.machine.ask("POST", form.action, POSTED, body)
-        _judge(city, known.label, answer.status)
+        _judge(city, known.label, answer)
         confirmation = Form(answer.body.decode()) if answer.status == 200 else None
         if confirmation is not None and confirmation.fields.get("understood_minor"):
             body = urlencode(confirmation.fields).encode()
             city.forms[-1] = (known.label, confirmation.action, body)
             answer = await city.machine.ask("POST", confirmation.action, POSTED, body)
-            _judge(city, known.label, answer.status)
+            _judge(city, known.label, answer)
         city.story.counts["payers"] += 1
         city.story.tell(known.label, f"a payer pays: {answer.status}")
 
@@ -82,7 +82,7 @@ def press_again(city: City) -> Work:
     async def go() -> None:
         city.story.fault("form posted twice")
         answer = await city.machine.ask("POST", target, POSTED, body)
-        _judge(city, label, answer.status)
+        _judge(city, label, answer)
         city.story.tell(label, f"a payer presses again: {answer.status}")
 
     return go
@@ -94,11 +94,14 @@ def come_back(city: City, known: Known) -> Work:
 
     async def go() -> None:
         page = await city.machine.ask("GET", link, HEADERS)
-        _judge(city, known.label, page.status)
+        _judge(city, known.label, page)
 
     return go
 
 
-def _judge(city: City, label: str, status: int) -> None:
+def _judge(city: City, label: str, answer: Answer) -> None:
+    status = answer.status
+    if answer.is_away:
+        return
     if status >= 500 or status in {403, 404, 429}:
         city.wrong(label, f"a page was answered {status}")

@@ -20,12 +20,14 @@ from recaudo.simulation.crashes import Crash, Fate, FragileDatabase
 from recaudo.simulation.gateway import SimulatedGateway
 from recaudo.simulation.machine import PUBLIC_URL, Machine
 from recaudo.simulation.model import Paper
+from recaudo.simulation.outages import Outages
 from recaudo.simulation.receivers import SimulatedSender, SimulatedTelling
 from recaudo.simulation.story import Line, Story
 from recaudo.simulation.vendor import Vendor
 
 VENDORS = ("alfa", "beta")
 CRASH_RATE = 0.004
+OUTAGE_RATE = 0.002
 # The calm afterwards, in seconds: short jumps for what is asked again soon, days for comparisons with the lists.
 CALM_S = (0, 10, 70, 70, 70, 700, 4000, 4000, 15_000, 40_000, 95_000, 95_000, 95_000)
 CALM_MORE_S = 95_000
@@ -56,14 +58,27 @@ Tamper = Callable[[City], Any]
 
 
 async def run(
-    database: FragileDatabase, seed: int, steps_: int, *, tamper: Tamper | None = None, crash_rate: float = CRASH_RATE
+    database: FragileDatabase,
+    seed: int,
+    steps_: int,
+    *,
+    tamper: Tamper | None = None,
+    crash_rate: float = CRASH_RATE,
+    outage_rate: float = OUTAGE_RATE,
 ) -> Run:
     """Live through one seed on an empty, up-to-date database."""
     began = time.monotonic()
     story = Story()
     city, fate, sender = build(database, seed, story)
     with contextlib.suppress(_GaveUp):
-        await _live(city, fate, sender, steps_, crash_rate)
+        await found(city)
+        fate.rate, city.machine.outages.rate = crash_rate, outage_rate
+        await _live(city, steps_)
+        fate.rate, sender.is_calm = 0.0, True
+        city.machine.outages.end()
+        for vendor in city.vendors:
+            vendor.is_calm = True
+        await _calm_down(city)
         if tamper is not None:
             await tamper(city)
     findings = await check(city)
@@ -83,10 +98,15 @@ async def run(
 def build(database: FragileDatabase, seed: int, story: Story) -> tuple[City, Fate, SimulatedSender]:
     """Everything that there is, from the seed."""
     # A stream for each, so that one more draw here changes nothing there.
-    chances = {name: Random(f"{seed}/{name}") for name in ("steps", "ids", "fate", "core", "mail", *VENDORS)}
+    chances = {name: Random(f"{seed}/{name}") for name in ("steps", "ids", "fate", "outages", "core", "mail", *VENDORS)}
     clock, fate = SimulatedClock(), Fate(chances["fate"], story)
     sender = SimulatedSender({}, chances["mail"], fate, story)
     vendors = [Vendor(name, chances[name], story) for name in VENDORS]
+    database.outages = Outages(chances["outages"], story)
+
+    async def pause(seconds: float) -> None:
+        clock.jump(timedelta(seconds=seconds))
+
     machine = Machine(
         database,
         clock=clock,
@@ -95,7 +115,7 @@ def build(database: FragileDatabase, seed: int, story: Story) -> tuple[City, Fat
         fate=fate,
         story=story,
         gateways=[SimulatedGateway(vendor, fate, lambda: clock.time) for vendor in vendors],
-        telling=SimulatedTelling(base_url=PUBLIC_URL, allow_private_networks=True, through=sender),
+        telling=SimulatedTelling(base_url=PUBLIC_URL, allow_private_networks=True, pause=pause, through=sender),
     )
     return City(machine, chances["steps"], story, Paper(), vendors, sender.receivers), fate, sender
 
@@ -121,11 +141,8 @@ class _GaveUp(Exception):
     """Something is so wrong that going on tells nothing more; it is noted already."""
 
 
-async def _live(city: City, fate: Fate, sender: SimulatedSender, steps_: int, crash_rate: float) -> None:
+async def _live(city: City, steps_: int) -> None:
     story, machine = city.story, city.machine
-    story.now = machine.clock.time
-    await found(city)
-    fate.rate = crash_rate
     for number in range(1, steps_ + 1):
         steps.jump(city)
         story.step, story.now = number, machine.clock.time
@@ -134,11 +151,6 @@ async def _live(city: City, fate: Fate, sender: SimulatedSender, steps_: int, cr
         await machine.run(steps.draw(city))
         if city.broken:
             raise _GaveUp
-    fate.rate = 0.0
-    sender.is_calm = True
-    for vendor in city.vendors:
-        vendor.is_calm = True
-    await _calm_down(city)
 
 
 async def _calm_down(city: City) -> None:
@@ -190,9 +202,15 @@ async def _count(city: City) -> None:
                 """
                 SELECT (SELECT count(*) FROM invoice) AS invoices, (SELECT count(*) FROM attempt) AS attempts,
                        (SELECT count(*) FROM receipt) AS receipts,
+                       (SELECT count(*) FROM (
+                           SELECT FROM receipt r JOIN invoice i ON i.account_id = r.account_id AND i.id = r.invoice_id
+                           WHERE i.origin_id LIKE 'D%' AND r.amount_minor > 0
+                           GROUP BY i.account_id, i.id HAVING count(*) > 1
+                       ) g) AS given_twice,
                        (SELECT coalesce(sum(abs(amount_minor)), 0)::bigint FROM receipt) AS booked_minor
                 """
             )
     assert row is not None, "a query without FROM has one row"
     city.story.counts.update({"invoices": row["invoices"], "payments": row["attempts"], "receipts": row["receipts"]})
+    city.story.counts["open amounts paid twice"] = row["given_twice"]
     city.story.counts["booked (minor units)"] = row["booked_minor"]

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from recaudo.simulation import payers
-from recaudo.simulation.city import Account, City, Known, Reader, Sent, as_json, nothing_to_read
+from recaudo.simulation import collecting, giving, notes, payers
+from recaudo.simulation.asking import MINOR, link_of, request, some, with_twins
+from recaudo.simulation.city import Account, City, Known, KnownCollection, Reader, as_json, nothing_to_read
 from recaudo.simulation.gateway import SIGNATURE
 from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
 from recaudo.simulation.model import Invoice
 from recaudo.simulation.vendor import Notice
 
-MINOR = 100
 JUMPS_S = ((0, 40), (2, 20), (7, 10), (65, 10), (700, 8), (4000, 6), (30_000, 3), (100_000, 2), (300_000, 1))
 
 Step = Callable[[City], "list[Work]"]
@@ -76,10 +76,10 @@ def _create_onepay(city: City) -> list[Work]:
     def read(answer: Answer) -> None:
         made = answer.json
         city.paper.add(Invoice(label, account.name, pesos * MINOR))
-        city.known.append(Known(label, account, "onepay", made["id"], [_path(made["payment"])], pesos * MINOR))
+        city.known.append(Known(label, account, "onepay", made["id"], [link_of(made["payment"])], pesos * MINOR))
 
-    return _with_twins(
-        city, _request(city, account, ("POST", "/v1/invoices"), body, label=label, what="creates"), Reader(read)
+    return with_twins(
+        city, request(city, account, ("POST", "/v1/invoices"), body, label=label, what="creates"), Reader(read)
     )
 
 
@@ -94,10 +94,10 @@ def _create_request(city: City) -> list[Work]:
     def read(answer: Answer) -> None:
         made = answer.json
         city.paper.add(Invoice(label, account.name, pesos * MINOR, is_request=True))
-        city.known.append(Known(label, account, "request", made["id"], [_path(made)], pesos * MINOR))
+        city.known.append(Known(label, account, "request", made["id"], [link_of(made)], pesos * MINOR))
 
-    return _with_twins(
-        city, _request(city, account, ("POST", "/v1/payments"), body, label=label, what="asks"), Reader(read)
+    return with_twins(
+        city, request(city, account, ("POST", "/v1/payments"), body, label=label, what="asks"), Reader(read)
     )
 
 
@@ -108,7 +108,8 @@ def _create_treli(city: City) -> list[Work]:
     body: dict[str, Any] = {
         "items": [{"name": "Matrícula", "unit_price": f"{sum(amounts)}.00"}],
         "invoice_number": label,
-        "customer": city.chance.choice(account.customers),
+        # Most are the first one's, so that one sum may pay several.
+        "customer": city.chance.choices(account.customers, (4, 1))[0],
     }
     if parts > 1:
         settings = [{"amount": f"{pesos}.00", "days_until_due": 30 * i} for i, pesos in enumerate(amounts)]
@@ -116,16 +117,18 @@ def _create_treli(city: City) -> list[Work]:
 
     def read(answer: Answer) -> None:
         made = answer.json
-        city.paper.add(Invoice(label, account.name, sum(amounts) * MINOR))
+        city.paper.add(Invoice(label, account.name, sum(amounts) * MINOR, id=made["id"]))
         link = made["checkout_url"].removeprefix(PUBLIC_URL)
-        city.known.append(Known(label, account, "treli", made["id"], [link], sum(amounts) * MINOR))
+        known = Known(label, account, "treli", made["id"], [link], sum(amounts) * MINOR, made["customer"])
+        city.known.append(known)
+        city.collections += [KnownCollection(known, id_) for id_ in made["collections"]]
 
-    sent = _request(city, account, ("POST", "/v1/invoices"), body, label=label, what="uploads", dialect="treli")
-    return _with_twins(city, sent, Reader(read))
+    sent = request(city, account, ("POST", "/v1/invoices"), body, label=label, what="uploads", dialect="treli")
+    return with_twins(city, sent, Reader(read))
 
 
 def _change(city: City) -> list[Work]:
-    known = _any(city, "onepay")
+    known = some(city, "onepay")
     if known is None:
         return []
     pesos = city.chance.choice((known.amount // MINOR, city.chance.randrange(30, 400) * 1000))
@@ -133,18 +136,18 @@ def _change(city: City) -> list[Work]:
     def read(answer: Answer) -> None:
         made = answer.json
         city.paper.invoices[known.label].change_amount(made["amount"] * MINOR, made["updated_at"])
-        if made["payment"] is not None and _path(made["payment"]) not in known.links:
-            known.links.append(_path(made["payment"]))
+        if made["payment"] is not None and link_of(made["payment"]) not in known.links:
+            known.links.append(link_of(made["payment"]))
 
     body = {"amount": pesos}
-    sent = _request(
+    sent = request(
         city, known.account, ("PUT", f"/v1/invoices/{known.id}"), body, label=known.label, what=f"changes to {pesos}"
     )
     return [city.errand(sent, Reader(read))]
 
 
 def _withdraw(city: City) -> list[Work]:
-    known = _any(city, "onepay")
+    known = some(city, "onepay")
     if known is None:
         return []
     elsewhere = city.chance.random() < 0.5
@@ -155,34 +158,34 @@ def _withdraw(city: City) -> list[Work]:
         it.is_settled_elsewhere, it.is_withdrawn = elsewhere, not elsewhere
 
     call, what = ("DELETE", f"/v1/invoices/{known.id}"), f"deletes ({reason})"
-    sent = _request(city, known.account, call, {"reason": reason}, label=known.label, what=what)
+    sent = request(city, known.account, call, {"reason": reason}, label=known.label, what=what)
     return [city.errand(sent, Reader(read))]
 
 
 def _cancel(city: City) -> list[Work]:
     """Cancel a payment; what it asks for is still owed."""
-    known = _any(city, "onepay", "request")
+    known = some(city, "onepay", "request", "open")
     if known is None:
         return []
     payment_id = known.links[-1].rpartition("/")[2]
-    sent = _request(
+    sent = request(
         city, known.account, ("DELETE", f"/v1/payments/{payment_id}"), {}, label=known.label, what="cancels the payment"
     )
     return [city.errand(sent, Reader(nothing_to_read))]
 
 
 def _pay_by_hand(city: City) -> list[Work]:
-    known = _any(city, "treli")
+    known = some(city, "treli")
     if known is None:
         return []
     pesos = city.chance.choice((known.amount // MINOR, known.amount // MINOR // 2, 10_000))
 
     def read(_: Answer) -> None:
-        city.paper.invoices[known.label].by_hand += pesos * MINOR
+        city.paper.register(known.id, pesos * MINOR)
 
     body = {"amount": f"{pesos}.00", "method": "cash"}
     what = f"registers {pesos} in cash"
-    sent = _request(
+    sent = request(
         city,
         known.account,
         ("POST", f"/v1/invoices/{known.id}/pay"),
@@ -195,7 +198,7 @@ def _pay_by_hand(city: City) -> list[Work]:
 
 
 def _void(city: City) -> list[Work]:
-    known = _any(city, "treli")
+    known = some(city, "treli")
     if known is None:
         return []
 
@@ -203,7 +206,7 @@ def _void(city: City) -> list[Work]:
         city.paper.invoices[known.label].is_withdrawn = True
 
     body = {"reason": "Se facturó dos veces"}
-    sent = _request(
+    sent = request(
         city,
         known.account,
         ("POST", f"/v1/invoices/{known.id}/void"),
@@ -217,20 +220,22 @@ def _void(city: City) -> list[Work]:
 
 def _look(city: City) -> list[Work]:
     """Read an invoice in the dialect of its maker: the newest link is found out, and that it can be read."""
-    known = _any(city, "onepay", "treli")
+    known = some(city, "onepay", "treli")
     if known is None:
         return []
     dialect = "treli" if known.dialect == "treli" else "onepay"
 
     def read(answer: Answer) -> None:
         made = answer.json
-        link = made["checkout_url"].removeprefix(PUBLIC_URL) if dialect == "treli" else _path(made["payment"])
+        link = made["checkout_url"].removeprefix(PUBLIC_URL) if dialect == "treli" else link_of(made["payment"])
         if link and link not in known.links:
             known.links.append(link)
 
     async def go() -> None:
         key = known.account.basic if dialect == "treli" else known.account.bearer
         answer = await city.machine.ask("GET", f"/v1/invoices/{known.id}", key)
+        if answer.is_away:
+            return
         if answer.status != 200:
             city.wrong(known.label, f"reading it was answered {answer.status}")
             return
@@ -245,13 +250,19 @@ def _find_receipts(city: City) -> list[Work]:
 
     async def go() -> None:
         answer = await city.machine.ask("GET", "/recaudo/v1/receipts?limit=20", account.bearer)
+        if answer.is_away:
+            return
         if answer.status != 200:
             city.wrong("", f"reading receipts was answered {answer.status}")
             return
+        by_id = {collecting.core_id(it.id): it for it in city.known if it.dialect in {"treli", "open"}}
         for row in answer.json["data"]:
             if row["kind"] == "gateway":
                 city.refundable.append((account, row["id"], row["amount_minor"]))
-        del city.refundable[:-20]
+            known = by_id.get(row["invoice_id"]) or by_id.get(row["collection_id"])
+            if row["kind"] == "outside" and known is not None:
+                city.undoable.append((known, row["id"]))
+        del city.refundable[:-20], city.undoable[:-20]
 
     return [go]
 
@@ -262,7 +273,7 @@ def _refund(city: City) -> list[Work]:
     account, receipt_id, amount_minor = city.chance.choice(city.refundable)
     part = city.chance.choice((None, amount_minor // 200 * 100))
     body: dict[str, Any] = {"reason": "Cobro duplicado", **({"amount_minor": part} if part else {})}
-    sent = _request(
+    sent = request(
         city, account, ("POST", f"/recaudo/v1/receipts/{receipt_id}/refund"), body, label="", what="gives money back"
     )
     return [city.errand(sent, Reader(nothing_to_read))]
@@ -296,7 +307,7 @@ def _forge(city: City) -> list[Work]:
     async def go() -> None:
         city.story.fault("notice forged")
         answer = await city.machine.ask("POST", path, {SIGNATURE: "0" * 64}, body)
-        if answer.status != 401:
+        if answer.status != 401 and not answer.is_away:
             city.wrong("", f"a forged notice was answered {answer.status}")
 
     return [go]
@@ -314,6 +325,8 @@ def _move_clock(city: City) -> list[Work]:
         headers = as_json(account.bearer, f"clock-{city.number()}")
         body = json.dumps({"advance_seconds": seconds}).encode()
         answer = await city.machine.ask("PUT", "/recaudo/v1/clock", headers, body)
+        if answer.is_away:
+            return
         if answer.status != 200:
             city.wrong("", f"moving the clock was answered {answer.status}")
             return
@@ -330,17 +343,28 @@ def account_shift(city: City, account: Account) -> timedelta:
 STEPS: tuple[tuple[Step, int], ...] = (
     (_create_onepay, 8),
     (_create_request, 4),
-    (_create_treli, 6),
+    (giving.ask, 3),
+    (_create_treli, 8),
     (_change, 6),
     (_withdraw, 3),
     (_cancel, 2),
     (_pay_by_hand, 5),
     (_void, 2),
+    (collecting.spread, 5),
+    (collecting.take_part, 4),
+    (collecting.pay_one, 2),
+    (collecting.discount, 3),
+    (collecting.remove_discount, 2),
+    (collecting.undo, 3),
+    (notes.issue, 5),
+    (notes.void, 4),
     (_look, 3),
     (_pay, 22),
+    (giving.give, 4),
+    (giving.register, 1),
     (_press_again, 5),
     (_come_back, 2),
-    (_find_receipts, 2),
+    (_find_receipts, 3),
     (_refund, 3),
     (_repeat, 5),
     (_forge, 1),
@@ -349,40 +373,6 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (deliver_notices, 12),
     (work, 20),
 )
-
-
-def _request(
-    city: City,
-    account: Account,
-    call: tuple[str, str],
-    body: dict[str, Any],
-    *,
-    label: str,
-    what: str,
-    dialect: str = "onepay",
-) -> Sent:
-    """A request with a key of its own; `call` is method and path."""
-    key = account.basic if dialect == "treli" else account.bearer
-    headers = as_json(key, f"request-{city.number()}")
-    return Sent(account, *call, headers, json.dumps(body).encode(), label, f"{dialect} {what}")
-
-
-def _with_twins(city: City, sent: Sent, read: Reader) -> list[Work]:
-    """A creation, now and then sent twice at once under one key."""
-    works = [city.errand(sent, read)]
-    if city.chance.random() < 0.15:
-        city.story.fault("request sent twice at once")
-        works.append(city.errand(sent, read))
-    return works
-
-
-def _any(city: City, *dialects: str) -> Known | None:
-    found = [it for it in city.known if it.dialect in dialects]
-    return city.chance.choice(found[-8:]) if found else None
-
-
-def _path(payment: dict[str, Any]) -> str:
-    return str(payment["payment_link"]).removeprefix(PUBLIC_URL)
 
 
 def _notice(city: City, gateway: str, notice: Notice) -> Work:
@@ -395,7 +385,7 @@ def _notice(city: City, gateway: str, notice: Notice) -> Work:
         answer = await city.machine.ask("POST", account.notice_paths[gateway], headers, notice.body)
         if answer.status == 200:
             vendor.taken(notice)
-        else:
+        elif not answer.is_away:
             city.wrong(notice.label, f"a notice was answered {answer.status}")
 
     return go

@@ -51,13 +51,17 @@ class Transaction:
     changed_at: datetime
     refunded_minor: int = 0
     was_collected: bool = False
-    has_gone_back: bool = False
     turns: list[tuple[datetime, str]] = field(default_factory=list[tuple[datetime, str]])
 
     @property
     def net_minor(self) -> int:
         """What the vendor holds of it for the merchant."""
         return self.amount_minor - self.refunded_minor if self.state in {"succeeded", "disputed"} else 0
+
+    @property
+    def returned_minor(self) -> int:
+        """What it collected and then gave back or took back. What it never collected did not go back."""
+        return self.amount_minor - self.net_minor if self.was_collected else 0
 
 
 @dataclass
@@ -161,8 +165,6 @@ class Vendor:
             while it.turns and it.turns[0][0] <= now:
                 at, become = it.turns.pop(0)
                 it.state, it.changed_at = become, at
-                # What was collected and is taken back went back whole; what never was collected did not.
-                it.has_gone_back = it.has_gone_back or (it.was_collected and become == "failed")
                 it.was_collected = it.was_collected or become == "succeeded"
                 self.story.tell(it.label, f"{it.id}: now {become}")
                 self._tell(it, now)
@@ -202,7 +204,7 @@ class Vendor:
             return
         refund.state = "succeeded"
         it.refunded_minor += refund.amount_minor
-        it.has_gone_back, it.changed_at = True, now
+        it.changed_at = now
         self.story.tell(it.label, f"{it.id}: {refund.amount_minor} given back")
         self._tell(it, now)
 

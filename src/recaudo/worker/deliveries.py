@@ -7,7 +7,7 @@ are given back; those of a worker that dies are taken over when their lease ends
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -64,14 +64,27 @@ class Lane:
         self.latency_s += 0.2 * (latency_s - self.latency_s)
 
 
+Pause = Callable[[float], Awaitable[object]]
+"""How so many seconds are waited for."""
+
+
 class Dispatcher:
     """Tells endpoints what happened. One per worker process; `sender` is open for as long as it runs."""
 
-    def __init__(self, core: Core, sender: Sender, base_url: str, *, meter: DeliveryMeter | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        sender: Sender,
+        base_url: str,
+        *,
+        meter: DeliveryMeter | None = None,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
         self._core = core
         self._sender = sender
         self._base_url = base_url
         self._meter = meter
+        self._pause = pause
         self._lanes: defaultdict[UUID, Lane] = defaultdict(Lane)
         self._claimed = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -135,7 +148,7 @@ class Dispatcher:
                 _log.warning("database_away", table="delivery", reason=str(error))
             else:
                 _log.error("loop_failed", table="delivery", exc_info=error)
-            await asyncio.sleep(AWAY_S)
+            await self._pause(AWAY_S)
             self._unsent += claimed
             await self._give_back()
             return False
@@ -202,7 +215,7 @@ class Dispatcher:
                 failing = await deliveries.note_health(self._core, tried)
             except Exception as error:  # noqa: BLE001 - what is not noted is told again when its lease ends
                 _log.warning("webhooks_not_noted", count=len(tried), attempt=attempt, exc_info=error)
-                await asyncio.sleep(AWAY_S if isinstance(error, DatabaseAwayError) else 0.1)
+                await self._pause(AWAY_S if isinstance(error, DatabaseAwayError) else 0.1)
                 continue
             for one, result in zip(tried, results, strict=True):
                 self._tell(one, result.state)

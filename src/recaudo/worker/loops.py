@@ -18,7 +18,7 @@ from recaudo.usecases.core import Core, NotYetError
 from recaudo.usecases.upkeep import Kept
 from recaudo.worker import upkeep
 from recaudo.worker.backoff import wait_after
-from recaudo.worker.deliveries import CLAIMED_MAX, RESERVED, Dispatcher
+from recaudo.worker.deliveries import CLAIMED_MAX, RESERVED, Dispatcher, Pause
 from recaudo.worker.sender import Sender
 
 BATCH_MAX = 50
@@ -55,6 +55,7 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
     allow_private_networks: bool
     meter: DeliveryMeter | None = None
+    pause: Pause = asyncio.sleep
 
     def sender(self) -> Sender:
         return Sender(allow_private_networks=self.allow_private_networks, connections_max=CLAIMED_MAX + RESERVED)
@@ -63,7 +64,7 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
 async def run(core: Core, stop: asyncio.Event, telling: Telling, kept: Kept | None = None) -> None:
     """Run every loop until `stop` is set; what is being performed then is finished first."""
     async with telling.sender() as sender:
-        dispatcher = Dispatcher(core, sender, telling.base_url, meter=telling.meter)
+        dispatcher = Dispatcher(core, sender, telling.base_url, meter=telling.meter, pause=telling.pause)
         await asyncio.gather(
             *(_loop(core, job, stop) for job in JOBS), dispatcher.run(stop), upkeep.run(core, stop, kept or Kept())
         )
@@ -76,7 +77,7 @@ async def drain(core: Core, telling: Telling, *, at_once: int = BATCH_MAX) -> in
     """
     done = 0
     async with telling.sender() as sender:
-        dispatcher = Dispatcher(core, sender, telling.base_url)
+        dispatcher = Dispatcher(core, sender, telling.base_url, pause=telling.pause)
         while True:
             counts = [await _once(core, job, at_once) for job in JOBS]
             counts.append(await dispatcher.drain())

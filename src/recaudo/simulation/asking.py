@@ -1,0 +1,57 @@
+"""What requests of clients have in common: a key of their own, a body, whom they are about, and now and then a twin."""
+
+import json
+from typing import Any
+
+from recaudo.simulation.city import Account, City, Known, Reader, Sent, as_json
+from recaudo.simulation.machine import PUBLIC_URL, Work
+
+MINOR = 100
+# Who acts upon what exists mostly means what is new.
+RECENT = 8
+
+
+def request(
+    city: City,
+    account: Account,
+    call: tuple[str, str],
+    body: dict[str, Any],
+    *,
+    label: str,
+    what: str,
+    dialect: str = "onepay",
+) -> Sent:
+    """A request with a key of its own; `call` is method and path."""
+    key = account.basic if dialect == "treli" else account.bearer
+    headers = as_json(key, f"request-{city.number()}")
+    return Sent(account, *call, headers, json.dumps(body).encode(), label, f"{dialect} {what}")
+
+
+def with_twins(city: City, sent: Sent, read: Reader) -> list[Work]:
+    """A creation, now and then sent twice at once under one key."""
+    works = [city.errand(sent, read)]
+    if city.chance.random() < 0.15:
+        city.story.fault("request sent twice at once")
+        works.append(city.errand(sent, read))
+    return works
+
+
+def some(city: City, *dialects: str) -> Known | None:
+    """One of the newest invoices that were made in these dialects."""
+    found = [it for it in city.known if it.dialect in dialects]
+    return city.chance.choice(found[-RECENT:]) if found else None
+
+
+def pesos(amount: int) -> str:
+    """A sum of pesos as Treli's clients write it."""
+    return f"{amount}.00"
+
+
+def minor(text: str) -> int:
+    """A sum as Treli's dialect answers it, in minor units."""
+    return int(text.replace(".", ""))
+
+
+def link_of(payment: dict[str, Any]) -> str:
+    """Where a payment of OnePay's dialect is paid."""
+    return str(payment["payment_link"]).removeprefix(PUBLIC_URL)

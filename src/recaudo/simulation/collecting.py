@@ -1,0 +1,147 @@
+"""What Treli's clients do with what is asked for: spread sums, take parts, give discounts, undo what was a mistake."""
+
+from typing import Any
+from uuid import UUID
+
+from recaudo.domain.references import base62, from_base62
+from recaudo.simulation import model
+from recaudo.simulation.asking import MINOR, minor, pesos, request, some
+from recaudo.simulation.city import City, Known, KnownCollection, KnownDiscount, Reader, Sent
+from recaudo.simulation.machine import Answer, Work
+
+RECENT = 12
+
+
+def spread(city: City) -> list[Work]:
+    """One sum over several invoices of a customer: over those that it names, or over all that are open."""
+    first = some(city, "treli")
+    if first is None:
+        return []
+    theirs = [it for it in city.known if it.dialect == "treli" and it.customer == first.customer]
+    named = city.chance.sample(theirs[-3:], min(len(theirs[-3:]), city.chance.choice((0, 0, 2, 3))))
+    whole = sum(it.amount for it in named or theirs[-3:]) // MINOR
+    sum_ = city.chance.choice((30_000, whole // 4, whole // 2, whole))
+    body: dict[str, Any] = {"amount": pesos(sum_), "method": "bank_transfer"}
+    if named:
+        body |= {"invoices": [it.id for it in named], "keep_rest_as_credit": city.chance.random() < 0.7}
+
+    def read(answer: Answer) -> None:
+        made = answer.json
+        shares = [(share["invoice"], minor(share["amount"])) for share in made["allocations"]]
+        rest = minor(made["credited"])
+        if sum(amount for _, amount in shares) + rest != sum_ * MINOR:
+            city.wrong(first.label, f"{sum_} pesos were spread as {shares} and {rest}")
+        # What nobody owes is kept with the invoice that was named last.
+        for invoice_id, amount in [*shares, *([(named[-1].id, rest)] if rest else [])]:
+            city.paper.register(invoice_id, amount)
+        city.story.counts["sums over several invoices"] += len({invoice_id for invoice_id, _ in shares}) > 1
+
+    call = ("POST", f"/v1/customers/{first.customer}/invoice_payments")
+    what = f"spreads {sum_} over {', '.join(it.label for it in named) or 'what is open'}"
+    return [city.errand(_of(city, first, call, body, what), Reader(read))]
+
+
+def take_part(city: City) -> list[Work]:
+    """A part of what a collection asks for; now and then the rest is asked for by another one."""
+    it = _some_collection(city)
+    if it is None:
+        return []
+    sum_ = city.chance.choice((10_000, it.of.amount // MINOR // 3))
+    is_anew = city.chance.random() < 0.6
+    body = {"amount": pesos(sum_), "method": "cash", "create_collection_with_balance": is_anew}
+
+    def read(answer: Answer) -> None:
+        rest_id = answer.json["balance_collection"]
+        city.paper.register(it.of.id, sum_ * MINOR)
+        if rest_id is not None:
+            city.collections.append(KnownCollection(it.of, rest_id))
+            city.story.counts["rests asked for anew"] += 1
+
+    what = f"takes a part of {sum_}{', and asks anew' if is_anew else ''}"
+    call = ("POST", f"/v1/collections/{it.id}/partial_payment")
+    return [city.errand(_of(city, it.of, call, body, what), Reader(read))]
+
+
+def pay_one(city: City) -> list[Work]:
+    """Cash for one collection, all of it or a part."""
+    it = _some_collection(city)
+    if it is None:
+        return []
+    sum_ = city.chance.choice((20_000, it.of.amount // MINOR))
+
+    def read(_: Answer) -> None:
+        city.paper.register(it.of.id, sum_ * MINOR)
+
+    body = {"amount": pesos(sum_), "method": "cash"}
+    call = ("POST", f"/v1/collections/{it.id}/pay")
+    return [city.errand(_of(city, it.of, call, body, f"registers {sum_} for a collection"), Reader(read))]
+
+
+def discount(city: City) -> list[Work]:
+    """Ask for less through a collection: by a sum, or by a share."""
+    it = _some_collection(city)
+    if it is None:
+        return []
+    code = f"D-{city.number()}"
+    off = city.chance.choice(({"amount": pesos(15_000)}, {"percent": "12.5"}, {"percent": "60"}))
+
+    def read(answer: Answer) -> None:
+        (made,) = (one for one in answer.json["discounts"] if one["code"] == code)
+        city.paper.add_discount(model.Discount(made["id"], it.of.label, minor(made["amount"])))
+        city.discounts.append(KnownDiscount(it, made["id"]))
+        city.story.counts["discounts"] += 1
+
+    body = {"discounts": [{"code": code, **off}]}
+    call = ("POST", f"/v1/collections/{it.id}/discounts")
+    return [city.errand(_of(city, it.of, call, body, f"gives a discount of {off}"), Reader(read))]
+
+
+def remove_discount(city: City) -> list[Work]:
+    """Ask for the whole again."""
+    if not city.discounts:
+        return []
+    it = city.chance.choice(city.discounts[-RECENT:])
+
+    def read(_: Answer) -> None:
+        city.paper.discounts[it.id].is_removed = True
+        city.story.counts["discounts removed"] += 1
+
+    call = ("DELETE", f"/v1/collections/{it.on.id}/discounts/{it.id}")
+    return [city.errand(_of(city, it.on.of, call, {}, "takes a discount away"), Reader(read))]
+
+
+def undo(city: City) -> list[Work]:
+    """A sum was registered by mistake. One that was spread goes back as a whole."""
+    if not city.undoable:
+        return []
+    known, receipt_id = city.chance.choice(city.undoable)
+
+    def read(answer: Answer) -> None:
+        for it in answer.json["receipts"]:
+            # Of what stands alone clients know the request, and of all else the invoice.
+            named = it["collection_id"] if known.dialect == "open" else it["invoice_id"]
+            city.paper.register(treli_id(named), it["amount_minor"])
+        city.story.counts["sums undone"] += 1
+
+    call, body = ("POST", f"/recaudo/v1/receipts/{receipt_id}/undo"), {"reason": "Era de otra factura"}
+    sent = request(city, known.account, call, body, label=known.label, what="undoes a sum", dialect="recaudo")
+    return [city.errand(sent, Reader(read))]
+
+
+def treli_id(uuid: str) -> str:
+    """How Treli's dialect names an invoice or a collection."""
+    return f"col_{base62(UUID(uuid).int)}"
+
+
+def core_id(named: str) -> str:
+    """The other way round; what is no name of Treli's dialect is one of the other's already."""
+    number = from_base62(named.removeprefix("col_"))
+    return named if number is None or not named.startswith("col_") else str(UUID(int=number))
+
+
+def _some_collection(city: City) -> KnownCollection | None:
+    return city.chance.choice(city.collections[-RECENT:]) if city.collections else None
+
+
+def _of(city: City, known: Known, call: tuple[str, str], body: dict[str, Any], what: str) -> Sent:
+    return request(city, known.account, call, body, label=known.label, what=what, dialect="treli")
