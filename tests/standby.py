@@ -55,6 +55,16 @@ class Standby:
         finally:
             await connection.close()
 
+    @contextlib.asynccontextmanager
+    async def standing_still(self) -> AsyncIterator[None]:
+        """It takes what is written and shows nothing of it, for as long as the block lasts; then it catches up."""
+        await self.execute("SELECT pg_wal_replay_pause()")
+        try:
+            yield
+        finally:
+            await self.execute("SELECT pg_wal_replay_resume()")
+        await self.catch_up()
+
     async def catch_up(self) -> None:
         """Wait until it has what the first server has written by now."""
         first = await asyncpg.connect(self.handle.url)

@@ -88,17 +88,13 @@ async def test_one_that_stands_still_is_read_for_seconds_only_and_again_once_it_
     lists: Lists, standby: Standby, database: Database, watch: Watch
 ) -> None:
     assert await lists.read(is_replica) is True
-    await standby.execute("SELECT pg_wal_replay_pause()")
-    try:
+    async with standby.standing_still():
         await write_something(database)
         watch.at += LOOK_EVERY_S
         assert await lists.read(is_replica) is True, "a list may be some seconds old"
         watch.at += BEHIND_MAX_S
         assert await lists.read(is_replica) is False
         assert lists.state == "behind"
-    finally:
-        await standby.execute("SELECT pg_wal_replay_resume()")
-    await standby.catch_up()
     assert await lists.read(is_replica) is False, "nobody looked yet"
     watch.at += LOOK_EVERY_S
     assert await lists.read(is_replica) is True
@@ -108,14 +104,10 @@ async def test_after_a_quiet_hour_an_old_replica_does_not_pass_for_a_new_one(
     lists: Lists, standby: Standby, database: Database, watch: Watch
 ) -> None:
     assert await lists.read(is_replica) is True
-    await standby.execute("SELECT pg_wal_replay_pause()")
-    try:
+    async with standby.standing_still():
         await write_something(database)
         watch.at += 3600
         assert await lists.read(is_replica) is False
-    finally:
-        await standby.execute("SELECT pg_wal_replay_resume()")
-    await standby.catch_up()
 
 
 async def test_one_that_dies_costs_no_answer_and_is_read_again_when_it_is_back(
@@ -155,14 +147,10 @@ async def test_the_server_reads_lists_from_its_replica_and_says_so(
         await standby.catch_up()
         listed = await client.get("/v1/invoices")
         assert [row["id"] for row in listed.json["data"]] == [made["id"]]
-        await standby.execute("SELECT pg_wal_replay_pause()")
-        await client.invoice()
-        try:
+        async with standby.standing_still():
+            await client.invoice()
             behind = await client.get("/v1/invoices")
             assert len(behind.json["data"]) == 1, "the list came from the replica"
-        finally:
-            await standby.execute("SELECT pg_wal_replay_resume()")
-        await standby.catch_up()
         assert len((await client.get("/v1/invoices")).json["data"]) == 2
         await until_health(world, "used")
 
