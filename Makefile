@@ -15,7 +15,7 @@ CHROMIUM := $(or $(RECAUDO_TEST_CHROMIUM),$(firstword \
 	$(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-gateways storm crash simulate fuzz audit test lint format bench lock clean check-browser
+.PHONY: help setup setup-dev demo demo-gateways storm crash simulate fuzz audit test test-bench lint format bench lock clean check-browser
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ fuzz: setup-dev ## requests made from the documents and from bytes, for long (AR
 
 test: setup-dev check-browser ## run every test (ARGS="..." goes to pytest)
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+test-bench: setup-dev ## run every bench for a moment, to see that it runs and counts right
+	@$(BIN)/python -m pytest -m bench tests/bench $(ARGS)
 
 lint: setup-dev ## check style, types and the layers
 	$(BIN)/ruff check

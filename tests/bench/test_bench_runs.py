@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.bench
+
 ROOT = Path(__file__).parents[2]
-QUICK = ("--seconds=1", "--warmup=0", "--rounds=1", "--connections=4", "--workers=1")
+QUICK = ("--seconds=0.5", "--warmup=0", "--rounds=1", "--connections=4", "--workers=1")
 
 
 def figures_of(name: str, *options: str, folder: Path) -> dict[str, Any]:

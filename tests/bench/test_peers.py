@@ -9,6 +9,8 @@ from bench.peers import comparing, fetching
 from bench.peers.comparing import Phase
 from tests.bench import stand_in
 
+pytestmark = pytest.mark.bench
+
 QUICK = Options(
     seconds=0.5,
     warmup=0,
