@@ -401,8 +401,7 @@ async def run_worker(
     database = await Database.connect(database_url, connections_max=settings.connections_max)
     try:
         await _fit_feed(database)
-        lists = Lists(database, settings.replica_url, connections_max=settings.connections_max)
-        core = make_core(database, secret_key(settings), settings.vendors, lists=lists)
+        core = make_core(database, secret_key(settings), settings.vendors)
         _spare_the_collector()
         await check_secrets(core)
         await merchant_gateways.check_secrets(core)

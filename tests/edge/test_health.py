@@ -9,16 +9,7 @@ from recaudo.edge.health import Health
 from recaudo.store.database import Database
 from recaudo.store.replica import Lists
 from tests.databases import own_database
-
-
-class Watch:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = 100.0
-
-    def seconds(self) -> float:
-        return self.at
+from tests.watch import Watch
 
 
 def now() -> datetime:

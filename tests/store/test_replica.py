@@ -12,17 +12,8 @@ from recaudo.store.lists import UnknownCursorError
 from recaudo.store.migrate import migrate
 from recaudo.store.replica import BEHIND_MAX_S, LOOK_EVERY_S, REST_S, Lists
 from tests.standby import Standby, replicated
+from tests.watch import Watch
 from tests.world import World, running
-
-
-class Watch:
-    """A clock that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.at = 100.0
-
-    def seconds(self) -> float:
-        return self.at
 
 
 @pytest.fixture(scope="module")
