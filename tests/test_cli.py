@@ -238,10 +238,11 @@ async def test_a_database_that_cannot_be_reached_is_one_sentence_without_the_pas
 
 
 async def test_a_command_without_its_database_says_so(tmp_path: Path) -> None:
-    for command in ("migrate", "worker"):
-        ended = await recaudo(command, environment=environment(tmp_path, "postgresql:///recaudo?host=/no/such/folder"))
+    for command, url in (("doctor", "postgresql:///recaudo?host=/no/such/folder"), ("worker", "nonsense")):
+        ended = await recaudo(command, environment=environment(tmp_path, url))
         assert ended.status == 1
-        assert ended.err.startswith("recaudo: The database cannot be reached")
+        assert ended.err.startswith("recaudo: "), ended.err
+        assert "RECAUDO_DATABASE_URL" in ended.err
         assert len(ended.err.strip().splitlines()) == 1, ended.err
 
 
@@ -252,6 +253,18 @@ async def test_a_role_or_a_database_that_does_not_exist_is_told(database_url: st
     ):
         with pytest.raises(DatabaseAwayError, match="RECAUDO_DATABASE_URL"):
             await database_version(url)
+
+
+async def test_a_database_without_room_for_another_connection_is_one_sentence(embedded_url: str, tmp_path: Path) -> None:
+    role = f"crowded_{secrets.token_hex(4)}"
+    crowded = re.sub(r"//[^@/]*@", f"//{role}@", embedded_url)
+    async with plain(embedded_url) as connection:
+        await connection.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 0")
+        ended = await recaudo("doctor", environment=environment(tmp_path, crowded))
+        await connection.execute(f"DROP ROLE {role}")
+    assert ended.status == 1
+    assert "too many connections" in ended.err
+    assert len(ended.err.splitlines()) == 1, ended.err
 
 
 async def test_a_home_that_cannot_be_used_is_one_sentence(database_url: str, tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -47,6 +48,7 @@ from recaudo.edge.problems import Problem
 from recaudo.parts import close_gateways, make_core
 from recaudo.store.database import Database, DatabaseAwayError
 from recaudo.store.events import fit_feed
+from recaudo.store.patience import patiently
 from recaudo.store.replica import Lists
 from recaudo.system import SystemClock
 from recaudo.usecases import gateways as merchant_gateways
@@ -218,7 +220,7 @@ class Application:
         _die_with_parent()
         settings = self._settings
         assert settings.database_url is not None, "serve hands the URL of the embedded database over"
-        core = await _patiently(partial(_reach, settings, settings.database_url))
+        core = await _reach_patiently(settings, settings.database_url, self._stop)
         self.compose(core)
         if self._runs_worker:
             work = loops.run(core, self._stop, telling(settings, self._registry), kept(settings))
@@ -303,21 +305,19 @@ async def _reach(settings: Settings, url: str) -> Core:
     return core
 
 
-async def _patiently(reach: Callable[[], Awaitable[Core]]) -> Core:
-    """Wait for a database that is away for a moment.
+async def _reach_patiently(settings: Settings, url: str, stop: asyncio.Event) -> Core:
+    """The same, waiting for a database that is away for a moment, unless this process is to stop.
 
     The command that starts the server found it well. A process that takes the place of one that was killed may find it
     in recovery, and if it gave up the HTTP server would end the processes that live as well.
     """
-    deadline_s = time.monotonic() + START_PATIENCE_S
-    while True:
-        try:
-            return await reach()
-        except DatabaseAwayError as error:
-            if time.monotonic() > deadline_s:
-                raise
-            _log.warning("database_away", table="", reason=str(error))
-            await asyncio.sleep(0.5)
+
+    def waiting(error: DatabaseAwayError) -> None:
+        if stop.is_set():
+            raise error
+        _log.warning("database_away", table="", reason=str(error))
+
+    return await patiently(partial(_reach, settings, url), waiting, patience_s=START_PATIENCE_S)
 
 
 async def _fit_feed(database: Database) -> None:
@@ -398,16 +398,11 @@ async def run_worker(
     registry = CollectorRegistry()
     if metrics_port is not None:
         start_http_server(metrics_port, addr="127.0.0.1", registry=registry)
-    database = await Database.connect(database_url, connections_max=settings.connections_max)
+    # It reads no lists, so it needs no replica.
+    core = await _reach_patiently(msgspec.structs.replace(settings, replica_url=None), database_url, stop)
+    _spare_the_collector()
     try:
-        await _fit_feed(database)
-        core = make_core(database, secret_key(settings), settings.vendors)
-        _spare_the_collector()
-        await check_secrets(core)
-        await merchant_gateways.check_secrets(core)
-        try:
-            await loops.run(core, stop, telling(settings, registry), kept(settings))
-        finally:
-            await close_gateways(core)
+        await loops.run(core, stop, telling(settings, registry), kept(settings))
     finally:
-        await database.close()
+        await close_gateways(core)
+        await core.database.close()

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Generator
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 
 from recaudo import __version__, cli_gateways, cli_import, cli_reconcile
-from recaudo.cli_shell import console, count, fail, migrated, opened, tell, with_core
+from recaudo.cli_shell import console, count, fail, migrated, opened, reached, tell, with_core
 from recaudo.config import Settings, read_settings, secret_key
 
 app = typer.Typer(
@@ -51,12 +52,13 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if type(error).__name__ not in _PLAIN_ERRORS:
+        if _PLAIN_ERRORS.isdisjoint(kind.__name__ for kind in type(error).__mro__):
             raise
         console.print(f"[red]recaudo:[/red] {error}", highlight=False)
         sys.exit(1)
 
 
+# By their names, as loading their modules takes longer than most commands; what is derived from one counts as well.
 _PLAIN_ERRORS = {
     "SettingsError",
     "EmbeddedError",
@@ -93,7 +95,7 @@ def serve(
     """Answer HTTP, and perform due work in the same processes unless told not to."""
     settings = _with_address(read_settings(), host, port)
     address = _free_address(host, port)
-    with migrated(settings) as url:
+    with migrated(settings, stays=True) as url:
         _run_server(settings, url, host=address, port=port, workers=workers, runs_worker=worker)
 
 
@@ -122,7 +124,7 @@ def worker(
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await run_worker(settings, url, stop, metrics_port=metrics_port)
 
-    with migrated(settings) as url:
+    with migrated(settings, stays=True) as url:
         uvloop.run(run(url))
 
 
@@ -139,7 +141,7 @@ def migrate(
 
     settings = read_settings()
     with opened(settings) as url:
-        done = asyncio.run(run_migrations(url, progress=tell))
+        done = asyncio.run(reached(partial(run_migrations, url, progress=tell), stays=True))
         tell("The database is up to date." if not done else f"Done: {', '.join(done)}.")
         if distribute:
             try:
@@ -212,7 +214,7 @@ def demo(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     os.environ.setdefault("RECAUDO_LOG_LEVEL", "warning")
     settings = _with_address(read_settings(), host, port)
     address = _free_address(host, port)
-    with migrated(settings) as url:
+    with migrated(settings, stays=True) as url:
         merchant = asyncio.run(_demo_merchant(url, secret_key(settings)))
         _print_demo(settings, merchant)
         _run_server(settings, url, host=address, port=port, workers=1, runs_worker=True)
@@ -416,7 +418,7 @@ async def _demo_merchant(url: str, secret: str) -> Any:  # noqa: ANN401 - a NewM
     from recaudo.store.database import Database
     from recaudo.usecases import merchants as use_cases
 
-    database = await Database.connect(url, connections_max=2)
+    database = await reached(partial(Database.connect, url, connections_max=2), stays=True)
     try:
         return await use_cases.create(
             make_core(database, secret),

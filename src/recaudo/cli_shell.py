@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Generator
-from typing import Annotated, Any, NoReturn
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -14,6 +15,8 @@ from recaudo.config import Settings, secret_key
 console = Console(stderr=True)
 
 Slug = Annotated[str, typer.Argument(help="The merchant's slug.")]
+Reached = TypeVar("Reached")
+
 OfTest = Annotated[bool, typer.Option("--test", help="The merchant's test account instead of the live one.")]
 
 
@@ -30,16 +33,37 @@ def opened(settings: Settings) -> Generator[str]:
 
 
 @contextlib.contextmanager
-def migrated(settings: Settings) -> Generator[str]:
-    """The same, at this program's version: the embedded one is migrated, the operator's must have been."""
+def migrated(settings: Settings, *, stays: bool = False) -> Generator[str]:
+    """The same, at this program's version: the embedded one is migrated, the operator's must have been.
+
+    What `stays`, as a server does, may be started before its database.
+    """
     from recaudo.store.migrate import migrate as run_migrations, require_current
 
     with opened(settings) as url:
         if settings.database_url is None:
-            asyncio.run(run_migrations(url, progress=tell))
+            asyncio.run(reached(partial(run_migrations, url, progress=tell), stays=True))
         else:
-            asyncio.run(require_current(url))
+            asyncio.run(reached(partial(require_current, url), stays=stays))
         yield url
+
+
+async def reached(reach: Callable[[], Awaitable[Reached]], *, stays: bool) -> Reached:
+    """What `reach` makes of the database, which is waited for while it says that it is starting.
+
+    What `stays` waits as well for one that does not answer at all; who waits for a command rather hears at once.
+    """
+    from recaudo.store.database import DatabaseAwayError, DatabaseStartingError
+    from recaudo.store.patience import PATIENCE_S, patiently
+
+    told: list[DatabaseAwayError] = []
+
+    def waiting(error: DatabaseAwayError) -> None:
+        if not told:
+            tell(f"{error} Trying again for {PATIENCE_S:.0f} seconds.")
+        told.append(error)
+
+    return await patiently(reach, waiting, kind=DatabaseAwayError if stays else DatabaseStartingError)
 
 
 def with_core(settings: Settings, run: Any) -> Any:  # noqa: ANN401 - an async function of a Core
@@ -48,7 +72,7 @@ def with_core(settings: Settings, run: Any) -> Any:  # noqa: ANN401 - an async f
     from recaudo.store.database import Database
 
     async def inside(url: str) -> Any:  # noqa: ANN401
-        database = await Database.connect(url, connections_max=2)
+        database = await reached(partial(Database.connect, url, connections_max=2), stays=settings.database_url is None)
         core = make_core(database, secret_key(settings), settings.vendors)
         try:
             return await run(core)
@@ -66,7 +90,8 @@ def with_core_alone(settings: Settings, run: Any, *, connections_max: int) -> An
     from recaudo.store.database import Database
 
     async def inside(url: str) -> Any:  # noqa: ANN401
-        database = await Database.connect(url, connections_max=connections_max)
+        connect = partial(Database.connect, url, connections_max=connections_max)
+        database = await reached(connect, stays=settings.database_url is None)
         try:
             return await run(make_core_alone(database, secret_key(settings)))
         finally:

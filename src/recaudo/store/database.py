@@ -24,6 +24,14 @@ class DatabaseAwayError(Exception):
     """The database cannot be reached, or is starting or stopping. Nothing was written; the request may be repeated."""
 
 
+class DatabaseStartingError(DatabaseAwayError):
+    """It answers, and says that it is starting, stopping or recovering: it will be there in a moment."""
+
+
+class DatabaseMistakeError(DatabaseAwayError):
+    """Its address, its name, the user or the password is wrong: only a person can mend that."""
+
+
 class DiskFullError(DatabaseAwayError):
     """The database has no room to write. It reads as before, and writes again once there is room."""
 
@@ -146,14 +154,21 @@ class _translated:  # noqa: N801 - reads as a phrase at its place of use
 
 def _away(error: BaseException) -> DatabaseAwayError:
     """The store's own error for one of AWAY: what an operator can act upon has a class of its own."""
-    reason = str(error) or type(error).__name__
+    return _kind(error)(str(error) or type(error).__name__)
+
+
+def _kind(error: BaseException) -> type[DatabaseAwayError]:
     match error:
         case asyncpg.DiskFullError():
-            return DiskFullError(reason)
+            return DiskFullError
         case asyncpg.TooManyConnectionsError():
-            return TooManyConnectionsError(reason)
+            return TooManyConnectionsError
+        case asyncpg.CannotConnectNowError():
+            return DatabaseStartingError
+        case asyncpg.InvalidAuthorizationSpecificationError() | asyncpg.InvalidCatalogNameError():
+            return DatabaseMistakeError
         case _:
-            return DatabaseAwayError(reason)
+            return DatabaseAwayError
 
 
 def bad_row(error: Exception) -> BadRowError:
@@ -168,14 +183,12 @@ def unreachable(error: Exception) -> DatabaseAwayError:
     """Why there is no connection, and what to look at."""
     if isinstance(error, ValueError):
         # The driver's text may quote a part of the URL, and with it of the password.
-        return DatabaseAwayError(
+        return DatabaseMistakeError(
             "RECAUDO_DATABASE_URL must look like postgresql://user:password@host:5432/name; special characters in the "
             "password are written as %40 and the like."
         )
     reason = str(error) or type(error).__name__
-    return DatabaseAwayError(
-        f"The database cannot be reached ({reason}): is it running, is RECAUDO_DATABASE_URL right?"
-    )
+    return _kind(error)(f"The database cannot be reached ({reason}): is it running, is RECAUDO_DATABASE_URL right?")
 
 
 def _encode_json(value: Any) -> bytes:  # noqa: ANN401 - anything JSON

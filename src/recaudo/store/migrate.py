@@ -48,19 +48,24 @@ async def database_version(url: str) -> str | None:
     """
     try:
         connection = await asyncpg.connect(url, timeout=10)
+        try:
+            version = await _version_on(connection)
+        finally:
+            await connection.close()
     except (*AWAY, ValueError) as error:
         raise unreachable(error) from error
-    try:
-        if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
-            return None
-        version: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
-    finally:
-        await connection.close()
     if version is not None and version not in VERSIONS:
         raise DatabaseTooNewError(
             f"The database is at version {version!r}, which this program does not know; it knows up to "
             f"{VERSIONS[-1]!r}. Install a newer Recaudo, or point RECAUDO_DATABASE_URL at another database."
         )
+    return version
+
+
+async def _version_on(connection: asyncpg.Connection) -> str | None:
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    version: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
     return version
 
 
@@ -93,6 +98,8 @@ async def migrate(url: str, *, progress: Callable[[str], None] | None = None) ->
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_upgrade, progress)
+    except AWAY as error:
+        raise unreachable(error) from error
     except DBAPIError as error:
         raise MigrationFailedError(f"The migration failed and nothing was changed. {error.orig}") from error
     finally:
