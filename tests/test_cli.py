@@ -255,7 +255,7 @@ async def test_a_role_or_a_database_that_does_not_exist_is_told(database_url: st
             await database_version(url)
 
 
-async def test_a_database_without_room_for_another_connection_is_one_sentence(embedded_url: str, tmp_path: Path) -> None:
+async def test_a_database_without_room_for_a_connection_is_one_sentence(embedded_url: str, tmp_path: Path) -> None:
     role = f"crowded_{secrets.token_hex(4)}"
     crowded = re.sub(r"//[^@/]*@", f"//{role}@", embedded_url)
     async with plain(embedded_url) as connection:
