@@ -10,6 +10,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input
 ARGS   ?=
 CORES  := $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),2)
 
+# Many tests wait for something, so three processes keep two processors busy; more than four are no faster.
+TEST_PROCESSES ?= $(shell processes=$$(( $(CORES) + ($(CORES) + 1) / 2 )); echo $$(( processes < 4 ? processes : 4 )))
+
 # The browser that the page tests drive. The tests look in the same places.
 CHROMIUM := $(or $(RECAUDO_TEST_CHROMIUM),$(firstword \
 	$(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome)))
@@ -44,7 +47,7 @@ fuzz: setup-dev ## requests made from the documents and from bytes, for long (AR
 	@RECAUDO_FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzzing --deselect tests/fuzzing/test_documents.py --timeout 3600
 
 test: setup-dev check-browser ## run every test (ARGS="..." goes to pytest)
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-bench: setup-dev ## run every bench for a moment, to see that it runs and counts right
 	@$(BIN)/python -m pytest -m bench tests/bench $(ARGS)
