@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +68,6 @@ class Sender:
             # An address that was checked is good for a moment, and for as long as its connection is kept.
             resolver=GuardedResolver(allow_private=self._allow_private),
             ttl_dns_cache=DNS_KEPT_S,
-            ssl=ssl.create_default_context(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
