@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from recaudo.simulation.bill import Bill, Line, Retention
 from recaudo.simulation.model import Discount, Invoice, Note, Paper, Stored, StoredNote, Taken
 
 
@@ -35,8 +36,15 @@ def discount(amount: int, *, is_removed: bool = False) -> Discount:
     return Discount(f"sd_{amount}", "F1", amount, is_removed)
 
 
-def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount: int | None = 100) -> Stored:
-    return Stored(state, amount, received, credit, outside)
+def voided(amount: int) -> Discount:
+    """One of several requests, voided."""
+    return Discount(f"col_{amount}", "F1", amount, is_voided_request=True)
+
+
+def of(
+    state: str, received: int = 0, credit: int = 0, outside: int = 0, amount: int | None = 100, withheld: int = 0
+) -> Stored:
+    return Stored(state, amount, received, credit, outside, withheld)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +67,12 @@ def of(state: str, received: int = 0, credit: int = 0, outside: int = 0, amount:
         (of("open", 40, amount=70), Taken(40), {"discounts": (discount(30),)}),
         (of("paid", 70, amount=70), Taken(70), {"discounts": (discount(30),)}),
         (of("open", 70), Taken(70), {"discounts": (discount(30, is_removed=True),)}),
+        (of("open", withheld=19), Taken(), {"withheld": 19}),
+        (of("void"), Taken(), {"withheld": 19, "is_withdrawn": True}),
+        (of("open", 10, 40, amount=60), Taken(50), {"discounts": (voided(40),)}),
+        (of("open", 50, amount=60), Taken(50), {"discounts": (voided(40),)}),
+        (of("void", 0, 50, amount=60), Taken(50), {"discounts": (voided(40), voided(60)), "withheld": 19}),
+        (of("void", amount=0), Taken(), {"discounts": (voided(40),), "notes": (note(60),)}),
         (of("open", amount=None), Taken(), {"amount": None}),
         (of("open", amount=None), Taken(0, 70, {70}), {"amount": None}),
         (of("paid", 70, 30, amount=70), Taken(100, 0, {70, 30}), {"amount": None}),
@@ -92,6 +106,15 @@ def test_what_is_right_is_not_complained_about(stored: Stored, taken: Taken, fac
         (of("open", 30, 70, outside=40), Taken(60), {"sums": (40, 60, -60)}),
         (of("open", 40), Taken(40), {"discounts": (discount(30),)}),
         (of("open", 70, amount=70), Taken(70), {"discounts": (discount(30),)}),
+        (of("open"), Taken(), {"withheld": 19}),
+        (of("open", withheld=18), Taken(), {"withheld": 19}),
+        (of("open", withheld=19), Taken(), {}),
+        (of("void", withheld=19), Taken(), {"withheld": 19, "is_withdrawn": True}),
+        (of("open", 50), Taken(50), {"discounts": (voided(40),)}),
+        (of("open", 5, 45, amount=60), Taken(50), {"discounts": (voided(40),)}),
+        (of("open", amount=0), Taken(), {"discounts": (voided(40), voided(60))}),
+        (of("void", 50, amount=60), Taken(50), {"discounts": (voided(40), voided(60))}),
+        (of("void", amount=100), Taken(), {"discounts": (voided(40), voided(60))}),
         (of("open", amount=None), Taken(70, 0, {70}), {"amount": None}),
         (of("open", amount=70), Taken(), {"amount": None}),
         (of("paid", 100, amount=100), Taken(100, 0, {70, 30}), {"amount": None}),
@@ -138,6 +161,41 @@ def test_a_note_may_move_less_than_its_amount_only_where_a_discount_took_somethi
     assert paper.judge_notes("a", stored)
     paper.add_discount(discount(30))
     assert paper.judge_notes("a", stored) == []
+
+
+def test_a_note_may_move_less_than_its_amount_where_a_part_was_kept_back() -> None:
+    paper = Paper()
+    paper.add_note(Note("cn_1", "F1", "a", 100, 70))
+    stored = [StoredNote("cn_1", "F1", "issued", 100, 70, None)]
+    paper.add(Invoice("F1", "a", 100))
+    assert paper.judge_notes("a", stored)
+    paper.invoices["F1"].withheld = 30
+    assert paper.judge_notes("a", stored) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "retentions", "total", "withheld"),
+    [
+        # The worked example of the specification of Treli's dialect, 8.3.
+        ((Line(100_000_000, 1, 19),), ("2.5", "0.966", "15 of tax"), 119_000_000, 6_316_000),
+        ((Line(2_000_000),), (), 2_000_000, 0),
+        # Half a cent goes up; half a peso as well.
+        ((Line(10, 1, 5),), (), 11, 0),
+        ((Line(2_000_000, 3),), ("0.0025",), 6_000_000, 200),
+        ((Line(1_999_900, 3),), ("0.0025",), 5_999_700, 100),
+        # Tax is rounded line by line, and only what bears it counts for what is kept back of it.
+        ((Line(10, 1, 5), Line(10, 1, 5)), (), 22, 0),
+        ((Line(50_000_000), Line(10_000_000, 1, 19)), ("15 of tax",), 61_900_000, 0),
+        ((Line(50_000_000), Line(20_000_000, 1, 19)), ("15 of tax",), 73_800_000, 570_000),
+    ],
+)
+def test_what_a_bill_comes_to(lines: tuple[Line, ...], retentions: tuple[str, ...], total: int, withheld: int) -> None:
+    kept = tuple(
+        Retention(text.split()[0], minimum=20_000_000 if "tax" in text else 0, of_tax="tax" in text)
+        for text in retentions
+    )
+    bill = Bill(lines, kept)
+    assert (bill.total, bill.withheld, bill.asked) == (total, withheld, total - withheld)
 
 
 def test_two_issued_notes_never_have_one_number() -> None:

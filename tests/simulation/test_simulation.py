@@ -30,9 +30,9 @@ from recaudo.usecases.ports import Configured, GatewayContext
 
 STEPS = 40
 # A seed in which there is something of everything that can be spoilt.
-RICH = 43
+RICH = 23
 # Together they meet everything that clients do.
-FIXED = (1, 33, 43, 44, 46)
+FIXED = (5, 17, 20, 23, 34)
 # What clients do, as the runs count it.
 DONE = (
     "credit notes",
@@ -41,6 +41,9 @@ DONE = (
     "open amounts paid twice",
     "discounts",
     "discounts removed",
+    "invoices of which something is withheld",
+    "invoices with taxes",
+    "requests of an invoice voided",
     "rests asked for anew",
     "sums over several invoices",
     "sums undone",
@@ -92,7 +95,7 @@ async def test_the_same_seed_tells_the_same_story(live: Live) -> None:
 
 
 async def test_a_process_that_dies_ten_times_as_often_breaks_no_rule_either(live: Live) -> None:
-    made = await live(21, crash_rate=0.04)
+    made = await live(22, crash_rate=0.04)
     assert made.findings == [], told(made)
     assert sum(n for kind, n in made.faults.items() if kind.startswith("crash")) > 8
 
@@ -166,6 +169,10 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "a transfer that is gone": (
         sql("DELETE FROM transfer WHERE id IN (SELECT id FROM transfer WHERE debit LIKE 'gateway:%' LIMIT 1)"),
         "the ledger",
+    ),
+    "something withheld that is not booked": (
+        sql("DELETE FROM transfer WHERE id IN (SELECT id FROM transfer WHERE debit LIKE 'withheld:%' LIMIT 1)"),
+        "the model",
     ),
     "a credit note that nobody issued": (
         sql(

@@ -20,11 +20,12 @@ def request(
     label: str,
     what: str,
     dialect: str = "onepay",
+    must: bool = False,
 ) -> Sent:
-    """A request with a key of its own; `call` is method and path."""
+    """A request with a key of its own; `call` is method and path. Some `must` succeed in the end."""
     key = account.basic if dialect == "treli" else account.bearer
     headers = as_json(key, f"request-{city.number()}")
-    return Sent(account, *call, headers, json.dumps(body).encode(), label, f"{dialect} {what}")
+    return Sent(account, *call, headers, json.dumps(body).encode(), label, f"{dialect} {what}", must=must)
 
 
 def with_twins(city: City, sent: Sent, read: Reader) -> list[Work]:
@@ -45,6 +46,11 @@ def some(city: City, *dialects: str) -> Known | None:
 def pesos(amount: int) -> str:
     """A sum of pesos as Treli's clients write it."""
     return f"{amount}.00"
+
+
+def text_of(amount: int) -> str:
+    """A sum of minor units as they write it."""
+    return f"{amount // MINOR}.{amount % MINOR:02}"
 
 
 def minor(text: str) -> int:

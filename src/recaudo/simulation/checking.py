@@ -74,7 +74,10 @@ async def _paper(city: City, connection: Connection, account: Account) -> list[F
                          FROM transfer t WHERE t.account_id = i.account_id AND t.invoice_id = i.id
                            AND 'credit' IN (t.debit, t.credit)), 0)::bigint AS credit,
                coalesce((SELECT sum(r.amount_minor) FROM receipt r WHERE r.account_id = i.account_id
-                           AND r.invoice_id = i.id AND r.gateway = 'outside'), 0)::bigint AS outside
+                           AND r.invoice_id = i.id AND r.gateway = 'outside'), 0)::bigint AS outside,
+               coalesce((SELECT sum(CASE WHEN t.debit LIKE 'withheld:%' THEN t.amount_minor ELSE -t.amount_minor END)
+                         FROM transfer t WHERE t.account_id = i.account_id AND t.invoice_id = i.id
+                           AND (t.debit LIKE 'withheld:%' OR t.credit LIKE 'withheld:%')), 0)::bigint AS withheld
         FROM invoice i WHERE i.account_id = $1
         """,
         account.id,
@@ -91,7 +94,7 @@ async def _paper(city: City, connection: Connection, account: Account) -> list[F
         label = str(row["label"])
         if label not in written:
             continue
-        it = Stored(row["state"], row["amount"], row["received"], row["credit"], row["outside"])
+        it = Stored(row["state"], row["amount"], row["received"], row["credit"], row["outside"], row["withheld"])
         found += [Finding("the model", label, text) for text in city.paper.judge(label, it, taken[label])]
     return found
 

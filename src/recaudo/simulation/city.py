@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from recaudo.simulation.bill import Retention
 from recaudo.simulation.machine import PUBLIC_URL, Answer, Machine, Work
 from recaudo.simulation.model import Paper
 from recaudo.simulation.receivers import Receiver
@@ -16,6 +17,12 @@ from recaudo.simulation.vendor import Vendor
 from recaudo.usecases import merchants
 
 CUSTOMERS = 2
+TAXES = (0, 5, 19)
+RETENTIONS: Mapping[str, Retention] = {
+    "retefte": Retention("2.5", minimum=150_000_00),
+    "reteica": Retention("0.966"),
+    "reteiva": Retention("15", minimum=100_000_00, of_tax=True),
+}
 # Types that an endpoint of each dialect listens to: all of which the dialect has a word, or some.
 TYPES: Mapping[str, Sequence[str]] = {
     "onepay": (
@@ -65,6 +72,23 @@ TYPES: Mapping[str, Sequence[str]] = {
 UNEXPECTED = {401, 403, 405, 413, 415, 429}
 
 
+@dataclass(frozen=True)
+class Price:
+    """A price in an account's register, and the tax on it."""
+
+    id: str
+    tax_percent: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What payers may keep back of an account's invoices, as its register names it."""
+
+    id: str
+    kind: str
+    retention: Retention
+
+
 @dataclass
 class Account:
     """An account, as those who work for it know it."""
@@ -76,6 +100,8 @@ class Account:
     notice_paths: dict[str, str] = field(default_factory=dict[str, str])  # by gateway
     receivers: list[Receiver] = field(default_factory=list[Receiver])
     customers: list[str] = field(default_factory=list[str])
+    prices: list[Price] = field(default_factory=list[Price])
+    retentions: list[Kept] = field(default_factory=list[Kept])
 
     @property
     def bearer(self) -> dict[str, str]:
@@ -137,6 +163,7 @@ class Sent:
     body: bytes
     label: str
     what: str
+    must: bool = False  # there is no reason to refuse it
     answer: Answer | None = None
 
 
@@ -217,7 +244,7 @@ class City:
 
     def _judge(self, sent: Sent, answer: Answer) -> None:
         self.story.counts[f"answered {answer.status // 100}xx"] += 1
-        if answer.status >= 500 or answer.status in UNEXPECTED:
+        if answer.status >= 500 or answer.status in UNEXPECTED or (sent.must and answer.status >= 400):
             self.wrong(sent.label, f"{sent.what} was answered {answer.status}: {answer.body[:200].decode()}")
 
 
@@ -264,6 +291,21 @@ async def _set_up(city: City, account: Account) -> None:
         body = {"full_name": f"Ana Ruiz {number}", "email": "ana@example.com", "billing_address": address}
         answer = await _call(city, "/v1/customers", account.basic, body)
         account.customers.append(answer["id"])
+    await _fill_registers(city, account)
+
+
+async def _fill_registers(city: City, account: Account) -> None:
+    """What is sold, at which tax, and what payers keep back."""
+    for percent in TAXES:
+        settings = {"invoice_tax_id": "IVA", "invoice_tax_percentage": str(percent)} if percent else {}
+        product = {"name": f"Servicio al {percent} %", "invoice_settings": settings}
+        made = await _call(city, "/v1/products", account.basic, product)
+        price = {"product_id": made["id"], "unit_price": "20000.00"}
+        account.prices.append(Price((await _call(city, "/v1/prices", account.basic, price))["id"], percent))
+    for kind, it in RETENTIONS.items():
+        body = {"kind": kind, "name": kind, "percentage": it.percent, "minimum_base": f"{it.minimum // 100}.00"}
+        made = await _call(city, "/recaudo/v1/retentions", account.basic, body)
+        account.retentions.append(Kept(made["id"], kind, it))
 
 
 async def _add_gateway(city: City, account: Account, vendor: Vendor) -> None:

@@ -128,6 +128,21 @@ def undo(city: City) -> list[Work]:
     return [city.errand(sent, Reader(read))]
 
 
+def void_one(city: City) -> list[Work]:
+    """Withdraw one of the requests of an invoice: nobody owes its sum any more. With the last one goes the invoice."""
+    it = _some_collection(city)
+    if it is None:
+        return []
+
+    def read(answer: Answer) -> None:
+        off = minor(answer.json["total"])
+        city.paper.add_discount(model.Discount(it.id, it.of.label, off, is_voided_request=True))
+        city.story.counts["requests of an invoice voided"] += 1
+
+    call = ("POST", f"/v1/collections/{it.id}/void")
+    return [city.errand(_of(city, it.of, call, {"reason": "Se acordó así"}, "voids a collection"), Reader(read))]
+
+
 def treli_id(uuid: str) -> str:
     """How Treli's dialect names an invoice or a collection."""
     return f"col_{base62(UUID(uuid).int)}"

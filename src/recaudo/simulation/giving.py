@@ -26,7 +26,7 @@ def ask(city: City) -> list[Work]:
         city.known.append(Known(label, account, "open", made["id"], [link_of(made)], usual * MINOR))
         city.story.counts["open amounts"] += 1
 
-    sent = request(city, account, ("POST", "/v1/payments"), body, label=label, what="asks for any amount")
+    sent = request(city, account, ("POST", "/v1/payments"), body, label=label, what="asks for any amount", must=True)
     return with_twins(city, sent, Reader(read))
 
 

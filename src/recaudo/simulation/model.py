@@ -21,6 +21,7 @@ class Invoice:
     id: str = ""  # as those name it who register what they received elsewhere
     is_withdrawn: bool = False
     is_settled_elsewhere: bool = False  # the rest, whatever it was then, was received elsewhere
+    withheld: int = 0  # what the payer keeps back of the bill, beside the amount
     amount_changed: str = ""  # when the amount was agreed to that counts, as the answer told
 
     def change_amount(self, amount: int, told_at: str) -> None:
@@ -43,12 +44,13 @@ class Note:
 
 @dataclass
 class Discount:
-    """A sum that an invoice asks for less, until it is removed."""
+    """A sum that an invoice asks for less, until it is removed. A request of several that was voided is one too."""
 
     id: str
     label: str
     amount: int
     is_removed: bool = False
+    is_voided_request: bool = False  # what was received of that very sum became credit
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Stored:
     received: int
     credit: int
     outside: int
+    withheld: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Paper:
         """What is wrong with what the product says of an invoice; empty: nothing."""
         it = self.invoices[label]
         sums = self.elsewhere.get(it.id, [])
-        wrong = [*_conserved(stored, taken), *_registered(it, stored, taken, sum(sums))]
+        wrong = [*_conserved(stored, taken), *_registered(it, stored, taken, sum(sums)), *_kept_back(it, stored)]
         amount = it.amount
         if amount is None:
             amount = stored.amount if stored.amount in {*taken.sums, *sums} else None
@@ -128,10 +131,12 @@ class Paper:
             return wrong + _undecided(stored)
         off, back = self._taken_off(label)
         owed = amount - off
-        if stored.amount != owed:
+        # With its last request an invoice is withdrawn as a whole, and keeps the amount that this one asked for.
+        last = set[int]() if owed else self._voided(label)
+        if stored.amount not in {owed, *last}:
             wrong.append(f"its amount is {stored.amount}, agreed were {amount}, of which {off} were taken off")
         arrived = taken.net + stored.outside
-        if it.is_withdrawn:
+        if it.is_withdrawn or last:
             return wrong + _differences(stored, state="void", received=0, credit=arrived)
         # What was credit once stays credit when the invoice has room for it again. So a sum that went back, or a note
         # that was voided, may leave at most as much room as it made.
@@ -142,13 +147,17 @@ class Paper:
         return wrong + _state(stored, owed, taken)
 
     def _taken_off(self, label: str) -> tuple[int, int]:
-        """What notes and discounts take off an invoice, and what others took off that is owed again."""
-        notes = [(it.lowered, it.is_void) for it in self.notes.values() if it.label == label]
-        discounts = [(it.amount, it.is_removed) for it in self.discounts.values() if it.label == label]
-        both = [*notes, *discounts]
-        return sum(amount for amount, is_over in both if not is_over), sum(
-            amount for amount, is_over in both if is_over
-        )
+        """What notes and discounts take off an invoice, how much of it may be credit that stays credit."""
+        notes = [it for it in self.notes.values() if it.label == label]
+        discounts = [it for it in self.discounts.values() if it.label == label]
+        off = [it.lowered for it in notes if not it.is_void] + [it.amount for it in discounts if not it.is_removed]
+        room = [it.lowered for it in notes if it.is_void]
+        room += [it.amount for it in discounts if it.is_removed or it.is_voided_request]
+        return sum(off), sum(room)
+
+    def _voided(self, label: str) -> set[int]:
+        """What the requests of an invoice asked for that were voided one by one."""
+        return {it.amount for it in self.discounts.values() if it.label == label and it.is_voided_request}
 
     def judge_notes(self, account: str, stored: Sequence[StoredNote]) -> list[tuple[str, str]]:
         """What is wrong with the credit notes of an account, each with the invoice that it is about."""
@@ -162,8 +171,11 @@ class Paper:
             if note is None:
                 wrong.append((it.label, f"nobody made note {it.id}"))
                 continue
-            has_discounts = any(discount.label == note.label for discount in self.discounts.values())
-            texts = _of_note(note, it, has_discounts=has_discounts)
+            # A note is over the bill, of which a part may have been kept back or taken off already.
+            less = any(discount.label == note.label for discount in self.discounts.values())
+            invoice = self.invoices.get(note.label)
+            less = less or (invoice is not None and invoice.withheld > 0)
+            texts = _of_note(note, it, less=less)
             wrong += [(note.label, f"note {it.id}: {text}") for text in texts]
         numbers = Counter(it.number for it in stored if it.number is not None and it.state == "issued")
         return wrong + [("", f"{n} issued notes have the number {number}") for number, n in numbers.items() if n > 1]
@@ -195,6 +207,12 @@ def _registered(it: Invoice, stored: Stored, taken: Taken, by_hand: int) -> list
     return []
 
 
+def _kept_back(it: Invoice, stored: Stored) -> list[str]:
+    """What the payer keeps back is booked apart, and nothing of a bill that is no longer owed."""
+    right = 0 if stored.state == "void" else it.withheld
+    return [] if stored.withheld == right else [f"{stored.withheld} are booked as withheld, and must be {right}"]
+
+
 def _undecided(stored: Stored) -> list[str]:
     """Nothing arrived that could say how much it was, or what arrived went back before anybody heard of it."""
     if stored.amount is not None:
@@ -213,14 +231,14 @@ def _state(stored: Stored, owed: int, taken: Taken) -> list[str]:
     return [] if stored.state in right else [f"its state is {stored.state}, and must be {' or '.join(sorted(right))}"]
 
 
-def _of_note(note: Note, stored: StoredNote, *, has_discounts: bool) -> list[str]:
+def _of_note(note: Note, stored: StoredNote, *, less: bool) -> list[str]:
     wrong: list[str] = []
     state = "voided" if note.is_void else "issued"
     if (stored.label, stored.state, stored.amount) != (note.label, state, note.amount):
         wrong.append(f"it is {stored.state} over {stored.amount} on {stored.label}, and must be {state}, {note.amount}")
     if stored.moved != note.lowered or not 0 < note.lowered <= note.amount:
         wrong.append(f"it took {stored.moved} off what was owed and received, answered were {note.lowered}")
-    if note.lowered != note.amount and not has_discounts:
+    if note.lowered != note.amount and not less:
         wrong.append(f"it took {note.lowered} off and not {note.amount}, though nothing was taken off before")
     return wrong
 

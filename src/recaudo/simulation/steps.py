@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from recaudo.simulation import collecting, giving, notes, payers
+from recaudo.simulation import collecting, giving, notes, payers, uploading
 from recaudo.simulation.asking import MINOR, link_of, request, some, with_twins
-from recaudo.simulation.city import Account, City, Known, KnownCollection, Reader, as_json, nothing_to_read
+from recaudo.simulation.city import Account, City, Known, Reader, as_json, nothing_to_read
 from recaudo.simulation.gateway import SIGNATURE
 from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
 from recaudo.simulation.model import Invoice
@@ -78,9 +78,8 @@ def _create_onepay(city: City) -> list[Work]:
         city.paper.add(Invoice(label, account.name, pesos * MINOR))
         city.known.append(Known(label, account, "onepay", made["id"], [link_of(made["payment"])], pesos * MINOR))
 
-    return with_twins(
-        city, request(city, account, ("POST", "/v1/invoices"), body, label=label, what="creates"), Reader(read)
-    )
+    sent = request(city, account, ("POST", "/v1/invoices"), body, label=label, what="creates", must=True)
+    return with_twins(city, sent, Reader(read))
 
 
 def _create_request(city: City) -> list[Work]:
@@ -96,34 +95,9 @@ def _create_request(city: City) -> list[Work]:
         city.paper.add(Invoice(label, account.name, pesos * MINOR, is_request=True))
         city.known.append(Known(label, account, "request", made["id"], [link_of(made)], pesos * MINOR))
 
-    return with_twins(
-        city, request(city, account, ("POST", "/v1/payments"), body, label=label, what="asks"), Reader(read)
-    )
-
-
-def _create_treli(city: City) -> list[Work]:
-    account = city.chance.choice(city.accounts)
-    label, parts = f"T{city.number()}", city.chance.choice((1, 1, 2, 3))
-    amounts = [city.chance.randrange(50, 200) * 1000 for _ in range(parts)]
-    body: dict[str, Any] = {
-        "items": [{"name": "Matrícula", "unit_price": f"{sum(amounts)}.00"}],
-        "invoice_number": label,
-        # Most are the first one's, so that one sum may pay several.
-        "customer": city.chance.choices(account.customers, (4, 1))[0],
-    }
-    if parts > 1:
-        settings = [{"amount": f"{pesos}.00", "days_until_due": 30 * i} for i, pesos in enumerate(amounts)]
-        body["installments"] = {"number_of_installments": parts, "installments_settings": settings}
-
-    def read(answer: Answer) -> None:
-        made = answer.json
-        city.paper.add(Invoice(label, account.name, sum(amounts) * MINOR, id=made["id"]))
-        link = made["checkout_url"].removeprefix(PUBLIC_URL)
-        known = Known(label, account, "treli", made["id"], [link], sum(amounts) * MINOR, made["customer"])
-        city.known.append(known)
-        city.collections += [KnownCollection(known, id_) for id_ in made["collections"]]
-
-    sent = request(city, account, ("POST", "/v1/invoices"), body, label=label, what="uploads", dialect="treli")
+    # One that is sent again after days may be too late for its expiration.
+    must = "expiration_date" not in body
+    sent = request(city, account, ("POST", "/v1/payments"), body, label=label, what="asks", must=must)
     return with_twins(city, sent, Reader(read))
 
 
@@ -344,7 +318,7 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (_create_onepay, 8),
     (_create_request, 4),
     (giving.ask, 3),
-    (_create_treli, 8),
+    (uploading.upload, 8),
     (_change, 6),
     (_withdraw, 3),
     (_cancel, 2),
@@ -356,6 +330,7 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (collecting.discount, 3),
     (collecting.remove_discount, 2),
     (collecting.undo, 3),
+    (collecting.void_one, 2),
     (notes.issue, 5),
     (notes.void, 4),
     (_look, 3),
