@@ -162,7 +162,7 @@ def verify_gateway(slug: Slug, kind: Kind, *, test: OfTest = False) -> None:
 
     verified = with_core(read_settings(), run)
     if verified.problem is not None:
-        fail(f"The credentials of {kind} do not work: {verified.problem.rstrip('.')}.")
+        fail(f"The credentials of {kind} are not confirmed: {verified.problem.rstrip('.')}.")
     whose = f" They are those of {verified.merchant_name}." if verified.merchant_name else ""
     tell(f"The credentials of {kind} work.{whose}")
 

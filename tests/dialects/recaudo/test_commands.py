@@ -145,7 +145,7 @@ async def test_a_gateway_that_is_not_there_is_told(shop: Shop, tmp_path: Path, w
 async def test_credentials_that_do_not_work_end_with_1(shop: Shop, tmp_path: Path) -> None:
     keys = shop.wompi_keys() | shop.remember(private_key="prv_test_nobody1234567")
     assert (await add(shop, tmp_path, **keys)).status == 0
-    assert_refused(await run(shop, tmp_path, "gateway", "verify", shop.client.slug, "wompi", "--test"), "do not work")
+    assert_refused(await run(shop, tmp_path, "gateway", "verify", shop.client.slug, "wompi", "--test"), "not confirmed")
 
 
 async def test_a_gateway_that_something_waits_for_stays(shop: Shop, tmp_path: Path) -> None:
