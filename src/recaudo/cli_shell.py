@@ -15,9 +15,8 @@ from recaudo.config import Settings, secret_key
 console = Console(stderr=True)
 
 Slug = Annotated[str, typer.Argument(help="The merchant's slug.")]
-Reached = TypeVar("Reached")
-
 OfTest = Annotated[bool, typer.Option("--test", help="The merchant's test account instead of the live one.")]
+Reached = TypeVar("Reached")
 
 
 @contextlib.contextmanager
@@ -51,7 +50,8 @@ def migrated(settings: Settings, *, stays: bool = False) -> Generator[str]:
 async def reached(reach: Callable[[], Awaitable[Reached]], *, stays: bool) -> Reached:
     """What `reach` makes of the database, which is waited for while it says that it is starting.
 
-    What `stays` waits as well for one that does not answer at all; who waits for a command rather hears at once.
+    What `stays`, as a server does, waits for one that does not answer at all, too. A person who typed a command would
+    rather hear of that at once.
     """
     from recaudo.store.database import DatabaseAwayError, DatabaseStartingError
     from recaudo.store.patience import PATIENCE_S, patiently

@@ -147,7 +147,7 @@ class Paper:
         return wrong + _state(stored, owed, taken)
 
     def _taken_off(self, label: str) -> tuple[int, int]:
-        """What notes and discounts take off an invoice, how much of it may be credit that stays credit."""
+        """What notes and discounts take off an invoice, and how much stays credit though there may be room for it."""
         notes = [it for it in self.notes.values() if it.label == label]
         discounts = [it for it in self.discounts.values() if it.label == label]
         off = [it.lowered for it in notes if not it.is_void] + [it.amount for it in discounts if not it.is_removed]
