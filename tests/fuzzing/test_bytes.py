@@ -261,7 +261,7 @@ NOTICE_BODIES = (
 
 @examples(200)
 @given(
-    data=st.data(),
+    which=st.integers(0, 1),
     body=bodies | values.map(str.encode) | st.sampled_from(NOTICE_BODIES),
     headers=st.lists(st.tuples(st.sampled_from(NOTICE_HEADERS), header_bytes | st.just(b"ts=1,v1=00")), max_size=3),
     query=st.lists(
@@ -269,10 +269,9 @@ NOTICE_BODIES = (
     ),
 )
 def test_any_notice(
-    stage: Stage, data: st.DataObject, body: bytes, headers: list[tuple[bytes, bytes]], query: list[tuple[str, bytes]]
+    stage: Stage, which: int, body: bytes, headers: list[tuple[bytes, bytes]], query: list[tuple[str, bytes]]
 ) -> None:
-    path = data.draw(st.sampled_from(stage.notice_paths))
-    target = f"{path}?{urlencode(query)}".encode()
+    target = f"{stage.notice_paths[which]}?{urlencode(query)}".encode()
     told = ask(stage.client.base_url, request("POST", target, headers, body))
     assert told.status in {200, 401, 429}, told
 
