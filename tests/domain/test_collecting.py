@@ -1,14 +1,19 @@
 """What a merchant does with collections: cases that the properties leave out (Treli specification, 6.9, 9.4, 10)."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
-from recaudo.domain import collecting
+import pytest
+
+from recaudo.domain import closing, collecting
 from recaudo.domain.billing import Terms
+from recaudo.domain.changes import Books
 from recaudo.domain.collecting import Rest, Share
 from recaudo.domain.model import Collection, ReceiptKind
 from recaudo.domain.opening import Asking
 from recaudo.domain.receiving import Arrival
 from recaudo.domain.states import CollectionState, InvoiceState, Refusal
+from recaudo.domain.undoing import undo
 from tests.domain.builders import NOON, Life, a_request, an_invoice, refusal_of
 
 TODAY = NOON.date()
@@ -69,11 +74,45 @@ def test_asking_anew_for_later_moves_the_last_due_day() -> None:
     assert life.invoice.due_on == later.due_on
 
 
+def test_what_a_voided_request_received_is_credit_and_no_longer_billed() -> None:
+    life = a_request(100)
+    first = life.current
+    anew = Rest(due_on=TODAY, terms=Terms(title="Saldo"))
+    life.keep(collecting.register_and_ask_anew(life.case(), first.id, outside(60), anew, life.moment))
+    life.keep(undo(life.case(), [life.receipts[0]], life.moment, reason="Error"))
+    register(life, (life.now_is(first), 20))
+    life.keep(collecting.void_collection(life.case(), first.id, life.moment, reason="Error"))
+    assert (life.invoice.state, life.invoice.amount_minor, life.invoice.received_minor) == (InvoiceState.OPEN, 40, 0)
+    assert life.books() == {Books.OUTSIDE: 20, Books.CREDIT: -20}
+
+
 def test_a_part_of_what_was_given_up_is_refused() -> None:
     life, (first, *_) = in_three()
     life.keep(collecting.give_up(life.case(), first.id, life.moment))
     given_up = life.now_is(first)
     assert refusal_of(lambda: collecting.check_part(given_up, 5)) is Refusal.COLLECTION_UNCOLLECTIBLE
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda life, one: register(life, (one, one.due_minor)),
+        lambda life, one: life.keep(collecting.void_collection(life.case(), one.id, life.moment, reason="Error")),
+        lambda life, one: life.keep(closing.cancel_collection(life.case(), one.id, life.moment)),
+    ],
+    ids=["paid", "voided", "cancelled"],
+)
+def test_an_invoice_is_uncollectible_with_the_last_that_asked_whatever_became_of_it(
+    end: Callable[[Life, Collection], object],
+) -> None:
+    life, (first, *others) = in_three()
+    life.keep(collecting.give_up(life.case(), first.id, life.moment))
+    for other in others:
+        assert life.invoice.state is InvoiceState.OPEN
+        end(life, other)
+    assert life.invoice.state is InvoiceState.UNCOLLECTIBLE
+    register(life, (life.now_is(first), first.due_minor))
+    assert life.now_is(first).state is CollectionState.PAID
 
 
 def test_any_sum_decides_an_open_amount_but_none_at_all_does_not() -> None:

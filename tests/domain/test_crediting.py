@@ -153,7 +153,7 @@ def test_what_was_given_up_is_lowered_last_and_stays_given_up():
     life.keep(collecting.give_up(life.case(), first.id, life.moment))
     life.credit(70)
     assert states(life) == [(U, 30, 0), (X, 40, 0)]
-    assert sums(life) == (InvoiceState.OPEN, 30, 0)
+    assert sums(life) == (InvoiceState.UNCOLLECTIBLE, 30, 0)
     assert life.now_is(second).state is X
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 from hypothesis import given, settings, strategies as st
 
@@ -11,12 +11,12 @@ from recaudo.domain.billing import Terms
 from recaudo.domain.changes import Books, Change
 from recaudo.domain.collecting import Rest, Share
 from recaudo.domain.crediting import NewNote
-from recaudo.domain.model import Collection, ReceiptKind
+from recaudo.domain.model import Collection, InvoiceKind, ReceiptKind
 from recaudo.domain.opening import Asking
 from recaudo.domain.receiving import Arrival
 from recaudo.domain.states import CollectionState, InvoiceState, NoteState, Refusal, RefusedError
 from recaudo.domain.undoing import undo
-from tests.domain.builders import NOON, Life, again, an_invoice, books_of, withheld_bill
+from tests.domain.builders import NOON, Life, a_request, again, an_invoice, books_of, withheld_bill
 
 SETTLED = {InvoiceState.PAID, InvoiceState.VOID}
 
@@ -85,7 +85,25 @@ acts = st.tuples(st.sampled_from([*ACTS, "gateway"]), st.integers(0, 9), st.inte
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 9), st.lists(acts, max_size=12))
 def test_money_and_books_stay_whole(amounts: list[int], withheld: int, steps: list[tuple[str, int, int]]) -> None:
     plan = [Asking(amount_minor=a, due_on=NOON.date() + timedelta(days=i)) for i, a in enumerate(amounts)]
-    life = an_invoice(sum(amounts), plan=plan, bill=withheld_bill(sum(amounts) + withheld, withheld))
+    live_through(an_invoice(sum(amounts), plan=plan, bill=withheld_bill(sum(amounts) + withheld, withheld)), steps)
+
+
+# Credit notes are about invoices.
+of_requests = acts.filter(lambda act: act[0] not in {"credit", "uncredit"})
+
+
+@settings(max_examples=300)
+@given(st.integers(1, 60), st.lists(of_requests, max_size=12))
+def test_a_request_without_an_invoice_is_billed_only_as_it_is_paid(
+    amount: int, steps: list[tuple[str, int, int]]
+) -> None:
+    life = a_request(amount)
+    live_through(life, steps)
+    books = books_of(life.transfers)
+    assert books.get(Books.BILLED, 0) == -life.invoice.received_minor
+
+
+def live_through(life: Life, steps: list[tuple[str, int, int]]) -> None:
     check(life)
     for name, which, number in steps:
         collection = list(life.collections.values())[which % len(life.collections)]
@@ -108,24 +126,28 @@ def check(life: Life) -> None:
         books[transfer.credit] -= transfer.amount_minor
     arrived = sum(r.amount_minor for r in life.receipts)
     owed = 0 if invoice.state is InvoiceState.VOID else (invoice.amount_minor or 0) - invoice.received_minor
-    assert books[Books.RECEIVABLE] == owed
+    assert books[Books.RECEIVABLE] == (owed if invoice.kind is InvoiceKind.INVOICE else 0)
     assert books["gateway:sandbox"] + books[Books.OUTSIDE] == arrived, "every peso that arrived lies somewhere"
     assert invoice.received_minor - books[Books.CREDIT] == arrived, "applied, or the customer's credit"
-    assert invoice.bill is not None
-    withheld = 0 if invoice.state is InvoiceState.VOID else invoice.bill.retentions_minor
-    assert books[Books.withheld("retefte")] == withheld, "of nothing nothing is withheld"
-    check_notes(life)
+    if invoice.bill is not None:
+        withheld = 0 if invoice.state is InvoiceState.VOID else invoice.bill.retentions_minor
+        assert books[Books.withheld("retefte")] == withheld, "of nothing nothing is withheld"
+        check_notes(life)
     assert (invoice.state is InvoiceState.PAID) == (owed == 0 and invoice.state is not InvoiceState.VOID)
     collections = list(life.collections.values())
     assert sum(c.received_minor for c in collections) == arrived
     live = [c for c in collections if c.state is CollectionState.PENDING]
     assert all(c.due_minor > 0 for c in live), "what asks for nothing is closed"
     assert invoice.state not in SETTLED or not live
+    given_up = any(c.state is CollectionState.UNCOLLECTIBLE for c in collections)
+    assert (invoice.state is InvoiceState.UNCOLLECTIBLE) == (given_up and not live and invoice.state not in SETTLED)
     if invoice.state is InvoiceState.OPEN:
         asked = [c for c in collections if c.state in {CollectionState.PENDING, CollectionState.UNCOLLECTIBLE}]
         assert sum(c.due_minor for c in asked) == invoice.balance_minor, "together they ask for what is owed"
     shown = life.collections[invoice.collection_id]
-    assert not live or shown is min(live, key=lambda c: (c.due_on, c.ordinal, c.id)), "the one that is due first"
+    assert not live or shown is min(live, key=lambda c: (c.due_on or date.max, c.ordinal, c.id)), (
+        "the one that is due first"
+    )
 
 
 def check_notes(life: Life) -> None:

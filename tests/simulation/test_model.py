@@ -15,6 +15,7 @@ def judged(
     notes: tuple[Note, ...] = (),
     discounts: tuple[Discount, ...] = (),
     sums: tuple[int, ...] = (),
+    totals: tuple[int, ...] = (),
     **facts: Any,
 ) -> list[str]:
     paper = Paper()
@@ -25,6 +26,9 @@ def judged(
     for amount in sums:
         paper.register("col_1", amount)
     paper.add(Invoice(**{"label": "F1", "account": "a", "amount": 100, "id": "col_1", **facts}))
+    paper.ask("col_2", 100)
+    for total in totals:
+        paper.revise("F1", "col_2", total)
     return paper.judge("F1", stored, taken or Taken())
 
 
@@ -67,6 +71,14 @@ def of(
         (of("open", 40, amount=70), Taken(40), {"discounts": (discount(30),)}),
         (of("paid", 70, amount=70), Taken(70), {"discounts": (discount(30),)}),
         (of("open", 70), Taken(70), {"discounts": (discount(30, is_removed=True),)}),
+        (of("open", 40, amount=70), Taken(40), {"totals": (70,)}),
+        (of("paid", 40, amount=40), Taken(40), {"totals": (40,)}),
+        (of("open", 70, 30, amount=110), Taken(100), {"totals": (70, 110)}),
+        (of("open", 70, amount=90), Taken(70), {"totals": (70,), "requests": 2}),
+        (of("uncollectible", 40), Taken(40), {"given_up": {"col_1"}}),
+        (of("paid", 100), Taken(100), {"given_up": {"col_1"}}),
+        (of("open", 40), Taken(40), {"given_up": {"col_1"}, "requests": 2}),
+        (of("uncollectible", 40), Taken(40), {"given_up": {"col_1"}, "requests": 2}),
         (of("open", withheld=19), Taken(), {"withheld": 19}),
         (of("void"), Taken(), {"withheld": 19, "is_withdrawn": True}),
         (of("open", 10, 40, amount=60), Taken(50), {"discounts": (voided(40),)}),
@@ -106,6 +118,15 @@ def test_what_is_right_is_not_complained_about(stored: Stored, taken: Taken, fac
         (of("open", 30, 70, outside=40), Taken(60), {"sums": (40, 60, -60)}),
         (of("open", 40), Taken(40), {"discounts": (discount(30),)}),
         (of("open", 70, amount=70), Taken(70), {"discounts": (discount(30),)}),
+        (of("open", 40), Taken(40), {"totals": (70,)}),
+        (of("open", 40, amount=40), Taken(40), {"totals": (40,)}),
+        (of("open", 60, 40, amount=110), Taken(100), {"totals": (80, 110)}),
+        (of("open", 70, amount=90), Taken(70), {"totals": (70,)}),
+        (of("open", amount=90), Taken(), {"totals": (70,), "requests": 2}),
+        (of("open", 60, amount=60), Taken(60), {"totals": (70,), "requests": 2}),
+        (of("uncollectible", 40), Taken(40), {}),
+        (of("open", 40), Taken(40), {"given_up": {"col_1"}}),
+        (of("uncollectible", 100), Taken(100), {"given_up": {"col_1"}}),
         (of("open"), Taken(), {"withheld": 19}),
         (of("open", withheld=18), Taken(), {"withheld": 19}),
         (of("open", withheld=19), Taken(), {}),

@@ -341,6 +341,7 @@ async def test_the_command_tells_what_is_wrong_and_by_its_status_that_something_
             "UPDATE invoice SET received_minor = received_minor - 1 WHERE id = "
             "(SELECT id FROM invoice WHERE state = 'open' AND received_minor > 0 LIMIT 1) RETURNING id"
         )
+        right = await connection.fetchval("SELECT received_minor + 1 FROM invoice WHERE id = $1", invoice_id)
     try:
         ill = await recaudo("doctor", environment=env)
         listed = await recaudo("doctor", "--json", environment=env)
@@ -353,6 +354,7 @@ async def test_the_command_tells_what_is_wrong_and_by_its_status_that_something_
     assert {f["check"] for f in findings} == {"invoice-received", "invoice-receivable"}
     assert all(set(f) == {"check", "account_id", "id", "stored", "computed"} for f in findings)
     assert {f["id"] for f in findings} == {str(invoice_id)}
+    assert str(right) in {f["computed"] for f in findings}, "in digits"
 
 
 async def test_the_doctor_works_beside_a_server_and_sees_one_moment(core: Core, own_url: str) -> None:

@@ -234,6 +234,7 @@ class Draft:
 
     def finish(self) -> Change:
         """The frozen change. Fails on an assertion if a decision broke a rule that must always hold."""
+        self._give_up_with_the_last()
         self._point_to_the_next()
         change = Change(
             before=self._before,
@@ -248,6 +249,17 @@ class Draft:
         )
         check(change)
         return change
+
+    def _give_up_with_the_last(self) -> None:
+        """An invoice is uncollectible when some of it was given up and nothing else is asked for (Treli spec 10.6).
+
+        Whichever came last: that the one was given up, or that the others were paid, voided or ran out.
+        """
+        if self._before is None or self.invoice.state is not InvoiceState.OPEN:
+            return
+        states = {collection.state for collection in self._collections.values()}
+        if CollectionState.UNCOLLECTIBLE in states and CollectionState.PENDING not in states:
+            self.set_invoice(state=InvoiceState.UNCOLLECTIBLE)
 
     def _point_to_the_next(self) -> None:
         """An invoice shows the live collection that is due first; when none is live, the last of those that stand."""

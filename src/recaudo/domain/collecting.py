@@ -115,6 +115,9 @@ def void_collection(case: Case, collection_id: UUID, moment: Moment, *, reason: 
     draft.event("collection.cancelled", collection_id=collection_id)
     if applied_minor:
         credit(draft, collection_id, applied_minor)
+        if case.invoice.kind is InvoiceKind.REQUEST:
+            # It was billed as it was paid, and now it is paid no more.
+            draft.transfer(Books.BILLED, Books.RECEIVABLE, applied_minor, collection_id=collection_id)
         draft.set_invoice(received_minor=draft.invoice.received_minor - applied_minor)
     _change_amount(draft, -(collection.amount_minor or 0))
     _close_if_nothing_is_owed(draft)
@@ -122,13 +125,11 @@ def void_collection(case: Case, collection_id: UUID, moment: Moment, *, reason: 
 
 
 def give_up(case: Case, collection_id: UUID, moment: Moment) -> Change:
-    """Mark a collection as uncollectible; the invoice is when none of its collections is open (10.6)."""
+    """Mark a collection as uncollectible; so is its invoice once none of its collections is open (10.6)."""
     allow_collection(case.collection(collection_id).state, CollectionCommand.GIVE_UP)
     draft = Draft.of(case, moment)
     draft.set_collection(collection_id, state=CollectionState.UNCOLLECTIBLE, closed_at=moment.now, overdue_at=None)
     draft.event("collection.uncollectible", collection_id=collection_id)
-    if not draft.case.live:
-        draft.set_invoice(state=InvoiceState.UNCOLLECTIBLE)
     return draft.finish()
 
 

@@ -1,10 +1,11 @@
 """What requests of clients have in common: a key of their own, a body, whom they are about, and now and then a twin."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from recaudo.simulation.city import Account, City, Known, Reader, Sent, as_json
-from recaudo.simulation.machine import PUBLIC_URL, Work
+from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
 
 MINOR = 100
 # Who acts upon what exists mostly means what is new.
@@ -37,9 +38,22 @@ def with_twins(city: City, sent: Sent, read: Reader) -> list[Work]:
     return works
 
 
-def some(city: City, *dialects: str) -> Known | None:
+def in_turn(city: City, sent: Sent, read: Callable[[Answer], None]) -> Work:
+    """Send a change unless another of the same invoice is on its way; then its sender thinks better of it."""
+    label = sent.label
+
+    async def go() -> None:
+        if label in city.changing:
+            return
+        city.changing.add(label)
+        await city.errand(sent, Reader(read, lambda: city.changing.discard(label)))()
+
+    return go
+
+
+def some(city: City, *dialects: str, but_revised: bool = False) -> Known | None:
     """One of the newest invoices that were made in these dialects."""
-    found = [it for it in city.known if it.dialect in dialects]
+    found = [it for it in city.known if it.dialect in dialects and not (but_revised and it.is_revised)]
     return city.chance.choice(found[-RECENT:]) if found else None
 
 

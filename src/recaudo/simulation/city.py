@@ -48,6 +48,7 @@ TYPES: Mapping[str, Sequence[str]] = {
         "collection.paid",
         "collection.partially_paid",
         "collection.voided",
+        "collection.uncollectible",
         "payment.failed",
     ),
     "recaudo": (
@@ -64,6 +65,7 @@ TYPES: Mapping[str, Sequence[str]] = {
         "collection.overpaid",
         "collection.refunded",
         "collection.changed",
+        "collection.uncollectible",
         "collection.reopened",
         "refund.started",
     ),
@@ -125,6 +127,7 @@ class Known:
     links: list[str]
     amount: int
     customer: str = ""  # as Treli's dialect names one
+    is_revised: bool = False  # its requests are made to ask for other sums, and nothing else changes what is owed
 
 
 @dataclass
@@ -190,6 +193,7 @@ class City:
     )  # receipt, amount
     undoable: list[tuple[Known, str]] = field(default_factory=list[tuple[Known, str]])  # receipts of registered sums
     broken: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # about whom, and what
+    changing: set[str] = field(default_factory=set[str])  # invoices of which a change is on its way
     shifts: dict[str, int] = field(default_factory=dict[str, int])  # seconds, by account
     numbers: int = 0
 
@@ -218,6 +222,7 @@ class City:
             if is_late:
                 return
             self.unanswered.remove((sent, read))
+            read.ended()
             self._judge(sent, answer)
             if 200 <= answer.status < 300:
                 sent.answer = answer
@@ -249,10 +254,14 @@ class City:
 
 
 class Reader:
-    """What a client does with an answer of success. Compared by identity, so that requests can be found again."""
+    """What a client does with an answer of success. Compared by identity, so that requests can be found again.
 
-    def __init__(self, read: Callable[[Answer], None]) -> None:
+    `ended` is called before, whatever the answer is.
+    """
+
+    def __init__(self, read: Callable[[Answer], None], ended: Callable[[], None] = lambda: None) -> None:
         self._read = read
+        self.ended = ended
 
     def __call__(self, answer: Answer) -> None:
         """Read it."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from recaudo.domain.references import base62, from_base62
 from recaudo.simulation import model
-from recaudo.simulation.asking import MINOR, minor, pesos, request, some
+from recaudo.simulation.asking import MINOR, in_turn, minor, pesos, request, some
 from recaudo.simulation.city import City, Known, KnownCollection, KnownDiscount, Reader, Sent
 from recaudo.simulation.machine import Answer, Work
 
@@ -38,12 +38,12 @@ def spread(city: City) -> list[Work]:
 
     call = ("POST", f"/v1/customers/{first.customer}/invoice_payments")
     what = f"spreads {sum_} over {', '.join(it.label for it in named) or 'what is open'}"
-    return [city.errand(_of(city, first, call, body, what), Reader(read))]
+    return [city.errand(of(city, first, call, body, what), Reader(read))]
 
 
 def take_part(city: City) -> list[Work]:
     """A part of what a collection asks for; now and then the rest is asked for by another one."""
-    it = _some_collection(city)
+    it = some_collection(city)
     if it is None:
         return []
     sum_ = city.chance.choice((10_000, it.of.amount // MINOR // 3))
@@ -54,17 +54,20 @@ def take_part(city: City) -> list[Work]:
         rest_id = answer.json["balance_collection"]
         city.paper.register(it.of.id, sum_ * MINOR)
         if rest_id is not None:
+            city.paper.invoices[it.of.label].requests += 1
+            city.paper.divide(it.id, minor(answer.json["total"]), rest_id)
             city.collections.append(KnownCollection(it.of, rest_id))
             city.story.counts["rests asked for anew"] += 1
 
     what = f"takes a part of {sum_}{', and asks anew' if is_anew else ''}"
     call = ("POST", f"/v1/collections/{it.id}/partial_payment")
-    return [city.errand(_of(city, it.of, call, body, what), Reader(read))]
+    # The one keeps what was taken, and whoever changes its sum afterwards must know that.
+    return [in_turn(city, of(city, it.of, call, body, what), read)]
 
 
 def pay_one(city: City) -> list[Work]:
     """Cash for one collection, all of it or a part."""
-    it = _some_collection(city)
+    it = some_collection(city)
     if it is None:
         return []
     sum_ = city.chance.choice((20_000, it.of.amount // MINOR))
@@ -74,12 +77,12 @@ def pay_one(city: City) -> list[Work]:
 
     body = {"amount": pesos(sum_), "method": "cash"}
     call = ("POST", f"/v1/collections/{it.id}/pay")
-    return [city.errand(_of(city, it.of, call, body, f"registers {sum_} for a collection"), Reader(read))]
+    return [city.errand(of(city, it.of, call, body, f"registers {sum_} for a collection"), Reader(read))]
 
 
 def discount(city: City) -> list[Work]:
     """Ask for less through a collection: by a sum, or by a share."""
-    it = _some_collection(city)
+    it = some_collection(city, but_revised=True)
     if it is None:
         return []
     code = f"D-{city.number()}"
@@ -93,7 +96,7 @@ def discount(city: City) -> list[Work]:
 
     body = {"discounts": [{"code": code, **off}]}
     call = ("POST", f"/v1/collections/{it.id}/discounts")
-    return [city.errand(_of(city, it.of, call, body, f"gives a discount of {off}"), Reader(read))]
+    return [city.errand(of(city, it.of, call, body, f"gives a discount of {off}"), Reader(read))]
 
 
 def remove_discount(city: City) -> list[Work]:
@@ -107,7 +110,7 @@ def remove_discount(city: City) -> list[Work]:
         city.story.counts["discounts removed"] += 1
 
     call = ("DELETE", f"/v1/collections/{it.on.id}/discounts/{it.id}")
-    return [city.errand(_of(city, it.on.of, call, {}, "takes a discount away"), Reader(read))]
+    return [city.errand(of(city, it.on.of, call, {}, "takes a discount away"), Reader(read))]
 
 
 def undo(city: City) -> list[Work]:
@@ -119,7 +122,7 @@ def undo(city: City) -> list[Work]:
     def read(answer: Answer) -> None:
         for it in answer.json["receipts"]:
             # Of what stands alone clients know the request, and of all else the invoice.
-            named = it["collection_id"] if known.dialect == "open" else it["invoice_id"]
+            named = it["collection_id"] if known.dialect in {"open", "alone"} else it["invoice_id"]
             city.paper.register(treli_id(named), it["amount_minor"])
         city.story.counts["sums undone"] += 1
 
@@ -130,7 +133,7 @@ def undo(city: City) -> list[Work]:
 
 def void_one(city: City) -> list[Work]:
     """Withdraw one of the requests of an invoice: nobody owes its sum any more. With the last one goes the invoice."""
-    it = _some_collection(city)
+    it = some_collection(city)
     if it is None:
         return []
 
@@ -140,7 +143,7 @@ def void_one(city: City) -> list[Work]:
         city.story.counts["requests of an invoice voided"] += 1
 
     call = ("POST", f"/v1/collections/{it.id}/void")
-    return [city.errand(_of(city, it.of, call, {"reason": "Se acordó así"}, "voids a collection"), Reader(read))]
+    return [city.errand(of(city, it.of, call, {"reason": "Se acordó así"}, "voids a collection"), Reader(read))]
 
 
 def treli_id(uuid: str) -> str:
@@ -154,9 +157,12 @@ def core_id(named: str) -> str:
     return named if number is None or not named.startswith("col_") else str(UUID(int=number))
 
 
-def _some_collection(city: City) -> KnownCollection | None:
-    return city.chance.choice(city.collections[-RECENT:]) if city.collections else None
+def some_collection(city: City, *, but_revised: bool = False) -> KnownCollection | None:
+    """One of the newest requests that Treli's clients know."""
+    known = [it for it in city.collections if not (but_revised and it.of.is_revised)]
+    return city.chance.choice(known[-RECENT:]) if known else None
 
 
-def _of(city: City, known: Known, call: tuple[str, str], body: dict[str, Any], what: str) -> Sent:
+def of(city: City, known: Known, call: tuple[str, str], body: dict[str, Any], what: str) -> Sent:
+    """A request of a client of Treli about an invoice."""
     return request(city, known.account, call, body, label=known.label, what=what, dialect="treli")

@@ -89,6 +89,7 @@ def show(total: Total, console: Console) -> None:
     table = Table(box=None, show_header=False)
     table.add_column(justify="right")
     outages = sum(n for kind, n in total.faults.items() if kind.startswith(("outage before", "outage after")))
+    totals, items = total.counts["totals changed"], total.counts["items changed"]
     rows = {
         "seeds": total.runs,
         "steps": total.steps,
@@ -96,6 +97,9 @@ def show(total: Total, console: Console) -> None:
         "of them with taxes": total.counts["invoices with taxes"],
         "of them with something withheld": total.counts["invoices of which something is withheld"],
         "requests of an invoice voided": total.counts["requests of an invoice voided"],
+        "requests without an invoice": total.counts["requests without an invoice"],
+        "requests that ask for another sum": f"{totals} by their total, {items} by their items",
+        "requests given up": total.counts["requests given up"],
         "open amounts": f"{total.counts['open amounts']} ({total.counts['open amounts paid twice']} paid twice)",
         "credit notes": f"{total.counts['credit notes']} ({total.counts['credit notes voided']} voided)",
         "discounts": f"{total.counts['discounts']} ({total.counts['discounts removed']} removed)",

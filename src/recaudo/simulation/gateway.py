@@ -77,7 +77,7 @@ class SimulatedGateway:
         self._fate.tempt("before a charge")
         vendor, now = self._vendor, self._now()
         plan = "approve" if vendor.is_calm else vendor.plan(PLANS)
-        label = context.invoice.origin_id or ""
+        label = context.invoice.origin_id or context.invoice.metadata.get("label", "")
         if plan != "approve":
             vendor.story.fault(
                 f"gateway: {plan}", label, f"{self.name} will {plan}" if "no answer" not in plan else plan

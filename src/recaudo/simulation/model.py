@@ -23,6 +23,10 @@ class Invoice:
     is_settled_elsewhere: bool = False  # the rest, whatever it was then, was received elsewhere
     withheld: int = 0  # what the payer keeps back of the bill, beside the amount
     amount_changed: str = ""  # when the amount was agreed to that counts, as the answer told
+    is_revised: bool = False  # a request of it was made to ask for another sum
+    raised: int = 0  # by how much its requests were made to ask for more, those that were made to ask for less apart
+    requests: int = 1  # through how many it is asked for
+    given_up: set[str] = field(default_factory=set[str])  # the requests of it that the merchant gave up
 
     def change_amount(self, amount: int, told_at: str) -> None:
         """A change that was answered with success. Answers may be read in another order than changes were made."""
@@ -99,6 +103,7 @@ class Paper:
     notes: dict[str, Note] = field(default_factory=dict[str, Note])
     discounts: dict[str, Discount] = field(default_factory=dict[str, Discount])
     elsewhere: dict[str, list[int]] = field(default_factory=dict[str, list[int]])  # registered sums, by invoice
+    asked: dict[str, int] = field(default_factory=dict[str, int])  # by each request of which the sum may be changed
 
     def add(self, invoice: Invoice) -> None:
         """An invoice whose making was answered with success; hearing it twice changes nothing."""
@@ -119,6 +124,25 @@ class Paper:
         """
         self.elsewhere.setdefault(invoice_id, []).append(amount)
 
+    def ask(self, request_id: str, amount: int) -> None:
+        """What a request asks for at first; hearing it twice changes nothing."""
+        self.asked.setdefault(request_id, amount)
+
+    def revise(self, label: str, request_id: str, amount: int) -> None:
+        """A request of an invoice asks for another sum from now on, and so much more or less is owed."""
+        more, it = amount - self.asked[request_id], self.invoices[label]
+        assert it.amount is not None, "only what has a sum gets another one"
+        it.amount += more
+        it.raised += max(0, more)
+        it.is_revised = True
+        self.asked[request_id] = amount
+
+    def divide(self, request_id: str, amount: int, rest_id: str) -> None:
+        """A request keeps so much of its sum, and another one asks for the rest."""
+        if request_id in self.asked:
+            self.ask(rest_id, self.asked[request_id] - amount)
+            self.asked[request_id] = amount
+
     def judge(self, label: str, stored: Stored, taken: Taken) -> list[str]:
         """What is wrong with what the product says of an invoice; empty: nothing."""
         it = self.invoices[label]
@@ -130,7 +154,8 @@ class Paper:
         if amount is None:
             return wrong + _undecided(stored)
         off, back = self._taken_off(label)
-        owed = amount - off
+        more = _not_told(it, stored, amount - off, taken.net + taken.returned + sum(one for one in sums if one > 0))
+        owed, back = amount - off + more, back + more
         # With its last request an invoice is withdrawn as a whole, and keeps the amount that this one asked for.
         last = set[int]() if owed else self._voided(label)
         if stored.amount not in {owed, *last}:
@@ -140,11 +165,14 @@ class Paper:
             return wrong + _differences(stored, state="void", received=0, credit=arrived)
         # What was credit once stays credit when the invoice has room for it again. So a sum that went back, or a note
         # that was voided, may leave at most as much room as it made.
-        room = taken.returned + back - sum(amount for amount in sums if amount < 0)
+        room = taken.returned + back + it.raised - sum(amount for amount in sums if amount < 0)
         most = min(arrived, owed)
         if not most - room <= stored.received <= most:
             wrong.append(f"it received {stored.received}, and must have received {max(0, most - room)} to {most}")
-        return wrong + _state(stored, owed, taken)
+        right = {"paid"} if stored.received == owed else _unpaid(it, room)
+        if taken.has_gone_back:
+            right |= {"paid"}
+        return wrong + _state(stored, right if owed else {"void"})
 
     def _taken_off(self, label: str) -> tuple[int, int]:
         """What notes and discounts take off an invoice, and how much stays credit though there may be room for it."""
@@ -220,14 +248,28 @@ def _undecided(stored: Stored) -> list[str]:
     return _differences(stored, state="open", received=0, credit=0)
 
 
-def _state(stored: Stored, owed: int, taken: Taken) -> list[str]:
+def _not_told(it: Invoice, stored: Stored, owed: int, paid: int) -> int:
+    """How much more is owed than answers told, if so much can be.
+
+    What is paid through one of several requests beyond its sum lowers the others, and no client is told. One that was
+    made to ask for another sum then may have asked for less before than its client knew.
+    """
+    if not it.is_revised or it.requests == 1:
+        return 0
+    more = (stored.amount or 0) - owed
+    return more if 0 < more <= paid else 0
+
+
+def _unpaid(it: Invoice, room: int) -> set[str]:
+    """What it can be that is owed: open, or given up when nothing is asked for any more."""
+    if not it.given_up:
+        return {"open"}
+    # What was asked for by one request is not asked for once that is given up, unless something was undone.
+    return {"uncollectible"} if it.requests == 1 and not room else {"open", "uncollectible"}
+
+
+def _state(stored: Stored, right: set[str]) -> list[str]:
     """Paid is what received its amount, and a paid invoice stays paid when money goes back."""
-    if owed == 0:
-        right = {"void"}
-    elif stored.received == owed:
-        right = {"paid"}
-    else:
-        right = {"open", "paid"} if taken.has_gone_back else {"open"}
     return [] if stored.state in right else [f"its state is {stored.state}, and must be {' or '.join(sorted(right))}"]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from recaudo.simulation import collecting, giving, notes, payers, uploading
+from recaudo.simulation import collecting, giving, notes, payers, revising, uploading
 from recaudo.simulation.asking import MINOR, link_of, request, some, with_twins
 from recaudo.simulation.city import Account, City, Known, Reader, as_json, nothing_to_read
 from recaudo.simulation.gateway import SIGNATURE
@@ -229,7 +229,7 @@ def _find_receipts(city: City) -> list[Work]:
         if answer.status != 200:
             city.wrong("", f"reading receipts was answered {answer.status}")
             return
-        by_id = {collecting.core_id(it.id): it for it in city.known if it.dialect in {"treli", "open"}}
+        by_id = {collecting.core_id(it.id): it for it in city.known if it.dialect in {"treli", "open", "alone"}}
         for row in answer.json["data"]:
             if row["kind"] == "gateway":
                 city.refundable.append((account, row["id"], row["amount_minor"]))
@@ -327,10 +327,14 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (collecting.spread, 5),
     (collecting.take_part, 4),
     (collecting.pay_one, 2),
-    (collecting.discount, 3),
-    (collecting.remove_discount, 2),
+    (collecting.discount, 4),
+    (collecting.remove_discount, 4),
     (collecting.undo, 3),
     (collecting.void_one, 2),
+    (revising.ask, 3),
+    (revising.change_total, 4),
+    (revising.change_items, 3),
+    (revising.give_up, 4),
     (notes.issue, 5),
     (notes.void, 4),
     (_look, 3),

@@ -5,6 +5,7 @@ so they may run while the server works.
 """
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -397,6 +398,11 @@ def _finding(check: Check, record: dict[str, Any]) -> Finding:
         check=check.name,
         account_id=record["account_id"],
         id=record["id"],
-        stored=str(record["stored"]),
-        computed=str(record["computed"]),
+        stored=_told(record["stored"]),
+        computed=_told(record["computed"]),
     )
+
+
+def _told(value: object) -> str:
+    """As a person writes it: sums of PostgreSQL come as decimals, which Python shortens to 8.8E+6."""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
