@@ -212,8 +212,8 @@ class Application:
         asyncio.get_running_loop().call_later(SIGNALS_HELD_S, _release_signals)
         leaving = asyncio.create_task(_leave_with_supervisor())
         await receive()
-        leaving.cancel()
         await self._close()
+        leaving.cancel()  # not before: a stop that hangs is ended, too
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _open(self) -> None:
@@ -365,7 +365,10 @@ def _die_with_parent() -> None:
 
 
 async def _leave_with_supervisor() -> None:
-    """Stop when the supervisor is gone, as often as it takes: one signal too early is lost on the HTTP server."""
+    """Stop when the supervisor is gone, as often as it takes: one signal too early is lost on the HTTP server.
+
+    A process that does not stop, or does not come to the end of its stop, is killed: nobody else would.
+    """
     supervisor = os.environ.get(_SUPERVISOR_VARIABLE)
     if supervisor is None:
         return
@@ -375,7 +378,7 @@ async def _leave_with_supervisor() -> None:
     while time.monotonic() < deadline_s:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(SUPERVISOR_LOOK_S)
-    _log.error("supervisor_gone", reason="the HTTP server did not stop when it was told to")
+    _log.error("supervisor_gone", reason="the process did not stop when it was told to")
     os.kill(os.getpid(), signal.SIGKILL)
 
 

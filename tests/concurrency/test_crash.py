@@ -314,6 +314,42 @@ async def test_no_process_outlives_a_supervisor_that_is_killed(own_url: str, tmp
         assert not answers(port)
 
 
+# What a server process of a supervisor that is gone lives through: it starts, and its stop never ends.
+HUNG = """
+import asyncio, signal
+from recaudo import app
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+app.SUPERVISOR_LOOK_S, app.ALONE_S_MAX = 0.1, 1.0
+
+
+class Hung(app.Application):
+    async def _open(self):
+        pass
+
+    async def _close(self):
+        print("closing", flush=True)
+        await asyncio.Event().wait()
+
+
+async def told(*_):
+    return {}
+
+
+asyncio.run(Hung(app.read_settings(), runs_worker=False)._lifespan(told, told))
+"""
+
+
+def test_a_process_whose_stop_hangs_is_ended_when_its_supervisor_is_gone(tmp_path: Path) -> None:
+    nobody = {"RECAUDO_SERVE_SUPERVISOR": "0"}
+    env = environment(tmp_path, None) | nobody
+    command = [sys.executable, "-c", HUNG]
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert ended.stdout.startswith("closing\n"), "it had begun to stop"
+    assert "supervisor_gone" in ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("after_s", [0.0, 0.1, 0.3])
 async def test_a_server_that_is_ended_while_its_processes_start_is_gone_soon(
