@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
-from recaudo.simulation.city import Account, City, Known, Reader, Sent, as_json
+from recaudo.domain.references import base62, from_base62
+from recaudo.simulation.city import Account, Altered, City, Known, Reader, Sent, as_json
 from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
 
 MINOR = 100
@@ -51,9 +53,9 @@ def in_turn(city: City, sent: Sent, read: Callable[[Answer], None]) -> Work:
     return go
 
 
-def some(city: City, *dialects: str, but_revised: bool = False) -> Known | None:
-    """One of the newest invoices that were made in these dialects."""
-    found = [it for it in city.known if it.dialect in dialects and not (but_revised and it.is_revised)]
+def some(city: City, *dialects: str, altered: Altered | None = None) -> Known | None:
+    """One of the newest invoices that were made in these dialects, and are altered so."""
+    found = [it for it in city.known if it.dialect in dialects and altered in {None, it.altered}]
     return city.chance.choice(found[-RECENT:]) if found else None
 
 
@@ -70,6 +72,17 @@ def text_of(amount: int) -> str:
 def minor(text: str) -> int:
     """A sum as Treli's dialect answers it, in minor units."""
     return int(text.replace(".", ""))
+
+
+def treli_id(named: str) -> str:
+    """How Treli's dialect names an invoice or a request, whichever dialect's id this is."""
+    return named if named.startswith("col_") else f"col_{base62(UUID(named).int)}"
+
+
+def core_id(named: str) -> str:
+    """How OnePay's dialect does, and our own."""
+    number = from_base62(named.removeprefix("col_")) if named.startswith("col_") else None
+    return named if number is None else str(UUID(int=number))
 
 
 def link_of(payment: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -116,6 +117,17 @@ class Account:
         return {"Authorization": f"Basic {base64.b64encode(f'{self.key}:'.encode()).decode()}"}
 
 
+class Altered(Enum):
+    """How clients change what is owed of an invoice.
+
+    If one were changed in several ways, it would follow from the order of answers. So each is changed in one.
+    """
+
+    LESS = "credit notes, discounts, one of its requests voided"
+    TOTALS = "a request asks for another total, or for other items"
+    AMOUNT = "OnePay's PUT, whoever made it"
+
+
 @dataclass
 class Known:
     """An invoice as clients and payers know it: its id in its dialect, and every link that was ever given out."""
@@ -127,7 +139,7 @@ class Known:
     links: list[str]
     amount: int
     customer: str = ""  # as Treli's dialect names one
-    is_revised: bool = False  # its requests are made to ask for other sums, and nothing else changes what is owed
+    altered: Altered = Altered.LESS
 
 
 @dataclass

@@ -1,12 +1,10 @@
 """What Treli's clients do with what is asked for: spread sums, take parts, give discounts, undo what was a mistake."""
 
 from typing import Any
-from uuid import UUID
 
-from recaudo.domain.references import base62, from_base62
 from recaudo.simulation import model
-from recaudo.simulation.asking import MINOR, in_turn, minor, pesos, request, some
-from recaudo.simulation.city import City, Known, KnownCollection, KnownDiscount, Reader, Sent
+from recaudo.simulation.asking import MINOR, in_turn, minor, pesos, request, some, treli_id
+from recaudo.simulation.city import Altered, City, Known, KnownCollection, KnownDiscount, Reader, Sent
 from recaudo.simulation.machine import Answer, Work
 
 RECENT = 12
@@ -52,7 +50,7 @@ def take_part(city: City) -> list[Work]:
 
     def read(answer: Answer) -> None:
         rest_id = answer.json["balance_collection"]
-        city.paper.register(it.of.id, sum_ * MINOR)
+        city.paper.register(treli_id(it.of.id), sum_ * MINOR)
         if rest_id is not None:
             city.paper.invoices[it.of.label].requests += 1
             city.paper.divide(it.id, minor(answer.json["total"]), rest_id)
@@ -73,7 +71,7 @@ def pay_one(city: City) -> list[Work]:
     sum_ = city.chance.choice((20_000, it.of.amount // MINOR))
 
     def read(_: Answer) -> None:
-        city.paper.register(it.of.id, sum_ * MINOR)
+        city.paper.register(treli_id(it.of.id), sum_ * MINOR)
 
     body = {"amount": pesos(sum_), "method": "cash"}
     call = ("POST", f"/v1/collections/{it.id}/pay")
@@ -82,7 +80,7 @@ def pay_one(city: City) -> list[Work]:
 
 def discount(city: City) -> list[Work]:
     """Ask for less through a collection: by a sum, or by a share."""
-    it = some_collection(city, but_revised=True)
+    it = some_collection(city, Altered.LESS)
     if it is None:
         return []
     code = f"D-{city.number()}"
@@ -133,7 +131,7 @@ def undo(city: City) -> list[Work]:
 
 def void_one(city: City) -> list[Work]:
     """Withdraw one of the requests of an invoice: nobody owes its sum any more. With the last one goes the invoice."""
-    it = some_collection(city)
+    it = some_collection(city, Altered.LESS, Altered.TOTALS)
     if it is None:
         return []
 
@@ -146,20 +144,9 @@ def void_one(city: City) -> list[Work]:
     return [city.errand(of(city, it.of, call, {"reason": "Se acordó así"}, "voids a collection"), Reader(read))]
 
 
-def treli_id(uuid: str) -> str:
-    """How Treli's dialect names an invoice or a collection."""
-    return f"col_{base62(UUID(uuid).int)}"
-
-
-def core_id(named: str) -> str:
-    """The other way round; what is no name of Treli's dialect is one of the other's already."""
-    number = from_base62(named.removeprefix("col_"))
-    return named if number is None or not named.startswith("col_") else str(UUID(int=number))
-
-
-def some_collection(city: City, *, but_revised: bool = False) -> KnownCollection | None:
-    """One of the newest requests that Treli's clients know."""
-    known = [it for it in city.collections if not (but_revised and it.of.is_revised)]
+def some_collection(city: City, *altered: Altered) -> KnownCollection | None:
+    """One of the newest requests that Treli's clients know, of an invoice that is altered so."""
+    known = [it for it in city.collections if it.of.altered in (altered or Altered)]
     return city.chance.choice(known[-RECENT:]) if known else None
 
 

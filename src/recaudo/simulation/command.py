@@ -99,6 +99,7 @@ def show(total: Total, console: Console) -> None:
         "requests of an invoice voided": total.counts["requests of an invoice voided"],
         "requests without an invoice": total.counts["requests without an invoice"],
         "requests that ask for another sum": f"{totals} by their total, {items} by their items",
+        "amounts changed in the other dialect": total.counts["amounts changed in the other dialect"],
         "requests given up": total.counts["requests given up"],
         "open amounts": f"{total.counts['open amounts']} ({total.counts['open amounts paid twice']} paid twice)",
         "credit notes": f"{total.counts['credit notes']} ({total.counts['credit notes voided']} voided)",

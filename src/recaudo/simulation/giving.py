@@ -6,9 +6,8 @@ The first sum that is booked decides what was asked for. What comes after it is 
 from typing import Any
 
 from recaudo.simulation import payers
-from recaudo.simulation.asking import MINOR, link_of, pesos, request, some, with_twins
+from recaudo.simulation.asking import MINOR, link_of, pesos, request, some, treli_id, with_twins
 from recaudo.simulation.city import City, Known, Reader
-from recaudo.simulation.collecting import treli_id
 from recaudo.simulation.machine import Answer, Work
 from recaudo.simulation.model import Invoice
 

@@ -23,13 +23,18 @@ class Invoice:
     is_settled_elsewhere: bool = False  # the rest, whatever it was then, was received elsewhere
     withheld: int = 0  # what the payer keeps back of the bill, beside the amount
     amount_changed: str = ""  # when the amount was agreed to that counts, as the answer told
+    amount_highest: int = 0  # of all that were agreed to
     is_revised: bool = False  # a request of it was made to ask for another sum
     raised: int = 0  # by how much its requests were made to ask for more, those that were made to ask for less apart
     requests: int = 1  # through how many it is asked for
     given_up: set[str] = field(default_factory=set[str])  # the requests of it that the merchant gave up
 
+    def __post_init__(self) -> None:
+        self.amount_highest = self.amount or 0
+
     def change_amount(self, amount: int, told_at: str) -> None:
         """A change that was answered with success. Answers may be read in another order than changes were made."""
+        self.amount_highest = max(self.amount_highest, amount)
         if told_at > self.amount_changed:
             self.amount, self.amount_changed = amount, told_at
 
@@ -147,7 +152,7 @@ class Paper:
         """What is wrong with what the product says of an invoice; empty: nothing."""
         it = self.invoices[label]
         sums = self.elsewhere.get(it.id, [])
-        wrong = [*_conserved(stored, taken), *_registered(it, stored, taken, sum(sums)), *_kept_back(it, stored)]
+        wrong = [*_conserved(stored, taken), *_registered(it, stored, taken, sums), *_kept_back(it, stored)]
         amount = it.amount
         if amount is None:
             amount = stored.amount if stored.amount in {*taken.sums, *sums} else None
@@ -222,16 +227,20 @@ def _conserved(stored: Stored, taken: Taken) -> list[str]:
     return wrong
 
 
-def _registered(it: Invoice, stored: Stored, taken: Taken, by_hand: int) -> list[str]:
+def _registered(it: Invoice, stored: Stored, taken: Taken, sums: Sequence[int]) -> list[str]:
     """What was received elsewhere is what the merchant said, and the rest if the merchant said so."""
+    by_hand = sum(sums)
     if not it.is_settled_elsewhere:
         if stored.outside != by_hand:
             return [f"{stored.outside} received elsewhere are booked, and the merchant registered {by_hand}"]
         return []
     amount = it.amount or 0
-    low = by_hand if taken.has_gone_back else max(by_hand, amount - taken.net)
-    if not low <= stored.outside <= max(amount, by_hand):
-        return [f"{stored.outside} received elsewhere are booked, and it must be {low} to {amount}"]
+    # What went back, or was undone, after the rest was said to be received is owed again.
+    went_back = taken.has_gone_back or any(one < 0 for one in sums)
+    low = by_hand if went_back else max(by_hand, amount - taken.net)
+    high = max(amount, it.amount_highest, by_hand)
+    if not low <= stored.outside <= high:
+        return [f"{stored.outside} received elsewhere are booked, and it must be {low} to {high}"]
     return []
 
 

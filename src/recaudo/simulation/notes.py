@@ -4,7 +4,7 @@ from typing import Any
 
 from recaudo.simulation import model
 from recaudo.simulation.asking import MINOR, minor, pesos, request, some, with_twins
-from recaudo.simulation.city import City, KnownNote, Reader
+from recaudo.simulation.city import Altered, City, KnownNote, Reader
 from recaudo.simulation.machine import Answer, Work
 
 # So few that two notes now and then want the same one.
@@ -13,7 +13,7 @@ NUMBERS = 12
 
 def issue(city: City) -> list[Work]:
     """Issue a note for a part of an invoice, or for all that is left of it."""
-    known = some(city, "treli", but_revised=True)
+    known = some(city, "treli", altered=Altered.LESS)
     if known is None:
         return []
     owed = known.amount // MINOR

@@ -8,7 +8,7 @@ from typing import Any
 
 from recaudo.simulation.asking import MINOR, in_turn, minor, pesos, request, text_of, with_twins
 from recaudo.simulation.bill import Bill
-from recaudo.simulation.city import Account, City, Known, KnownCollection, Reader
+from recaudo.simulation.city import Account, Altered, City, Known, KnownCollection, Reader
 from recaudo.simulation.collecting import RECENT, of, some_collection
 from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
 from recaudo.simulation.model import Invoice
@@ -40,7 +40,7 @@ def ask(city: City) -> list[Work]:
         city.paper.add(Invoice(label, account.name, amount, is_request=True, id=made["id"]))
         city.paper.ask(made["id"], amount)
         link = made["checkout_url"].removeprefix(PUBLIC_URL)
-        known = Known(label, account, "alone", made["id"], [link], amount, made["customer"], is_revised=True)
+        known = Known(label, account, "alone", made["id"], [link], amount, made["customer"], Altered.TOTALS)
         city.known.append(known)
         city.collections.append(KnownCollection(known, made["id"]))
         city.story.counts["requests without an invoice"] += 1

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from recaudo.simulation import collecting, giving, notes, payers, revising, uploading
-from recaudo.simulation.asking import MINOR, link_of, request, some, with_twins
-from recaudo.simulation.city import Account, City, Known, Reader, as_json, nothing_to_read
+from recaudo.simulation.asking import MINOR, core_id, link_of, request, some, treli_id, with_twins
+from recaudo.simulation.city import Account, Altered, City, Known, KnownCollection, Reader, as_json, nothing_to_read
 from recaudo.simulation.gateway import SIGNATURE
 from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
 from recaudo.simulation.model import Invoice
@@ -75,8 +75,13 @@ def _create_onepay(city: City) -> list[Work]:
 
     def read(answer: Answer) -> None:
         made = answer.json
-        city.paper.add(Invoice(label, account.name, pesos * MINOR))
-        city.known.append(Known(label, account, "onepay", made["id"], [link_of(made["payment"])], pesos * MINOR))
+        if label in city.paper.invoices:
+            return  # its twin was answered before
+        city.paper.add(Invoice(label, account.name, pesos * MINOR, id=treli_id(made["id"])))
+        link = link_of(made["payment"])
+        known = Known(label, account, "onepay", made["id"], [link], pesos * MINOR, altered=Altered.AMOUNT)
+        city.known.append(known)
+        city.collections.append(KnownCollection(known, treli_id(made["payment"]["id"])))
 
     sent = request(city, account, ("POST", "/v1/invoices"), body, label=label, what="creates", must=True)
     return with_twins(city, sent, Reader(read))
@@ -102,44 +107,51 @@ def _create_request(city: City) -> list[Work]:
 
 
 def _change(city: City) -> list[Work]:
-    known = some(city, "onepay")
+    """Change an amount; that of an invoice of Treli's dialect, too."""
+    known = some(city, "onepay", "treli", altered=Altered.AMOUNT)
     if known is None:
         return []
     pesos = city.chance.choice((known.amount // MINOR, city.chance.randrange(30, 400) * 1000))
 
     def read(answer: Answer) -> None:
         made = answer.json
-        city.paper.invoices[known.label].change_amount(made["amount"] * MINOR, made["updated_at"])
-        if made["payment"] is not None and link_of(made["payment"]) not in known.links:
-            known.links.append(link_of(made["payment"]))
+        paper = city.paper.invoices[known.label]
+        paper.change_amount(round(made["amount"] * MINOR), made["updated_at"])
+        city.story.counts["amounts changed in the other dialect"] += known.dialect == "treli"
+        if made["payment"] is not None:
+            asked = KnownCollection(known, treli_id(made["payment"]["id"]))
+            if asked not in city.collections:
+                city.collections.append(asked)
+                paper.requests += 1
+            if link_of(made["payment"]) not in known.links:
+                known.links.append(link_of(made["payment"]))
 
-    body = {"amount": pesos}
-    sent = request(
-        city, known.account, ("PUT", f"/v1/invoices/{known.id}"), body, label=known.label, what=f"changes to {pesos}"
-    )
+    call, body = ("PUT", f"/v1/invoices/{core_id(known.id)}"), {"amount": pesos}
+    sent = request(city, known.account, call, body, label=known.label, what=f"changes to {pesos}")
     return [city.errand(sent, Reader(read))]
 
 
 def _withdraw(city: City) -> list[Work]:
-    known = some(city, "onepay")
+    known = some(city, "onepay", "treli")
     if known is None:
         return []
-    elsewhere = city.chance.random() < 0.5
+    # How much the rest is, the model knows of those whose amount is set.
+    elsewhere = known.altered is Altered.AMOUNT and city.chance.random() < 0.5
     reason = "PAID_FROM_PROVIDER" if elsewhere else "DELETE_FROM_PROVIDER"
 
     def read(_: Answer) -> None:
         it = city.paper.invoices[known.label]
         it.is_settled_elsewhere, it.is_withdrawn = elsewhere, not elsewhere
 
-    call, what = ("DELETE", f"/v1/invoices/{known.id}"), f"deletes ({reason})"
+    call, what = ("DELETE", f"/v1/invoices/{core_id(known.id)}"), f"deletes ({reason})"
     sent = request(city, known.account, call, {"reason": reason}, label=known.label, what=what)
     return [city.errand(sent, Reader(read))]
 
 
 def _cancel(city: City) -> list[Work]:
     """Cancel a payment; what it asks for is still owed."""
-    known = some(city, "onepay", "request", "open")
-    if known is None:
+    known = some(city, "onepay", "request", "open", "treli")
+    if known is None or (known.dialect == "treli" and known.altered is not Altered.AMOUNT):
         return []
     payment_id = known.links[-1].rpartition("/")[2]
     sent = request(
@@ -149,20 +161,20 @@ def _cancel(city: City) -> list[Work]:
 
 
 def _pay_by_hand(city: City) -> list[Work]:
-    known = some(city, "treli")
+    known = some(city, "treli", "onepay")
     if known is None:
         return []
     pesos = city.chance.choice((known.amount // MINOR, known.amount // MINOR // 2, 10_000))
 
     def read(_: Answer) -> None:
-        city.paper.register(known.id, pesos * MINOR)
+        city.paper.register(treli_id(known.id), pesos * MINOR)
 
     body = {"amount": f"{pesos}.00", "method": "cash"}
     what = f"registers {pesos} in cash"
     sent = request(
         city,
         known.account,
-        ("POST", f"/v1/invoices/{known.id}/pay"),
+        ("POST", f"/v1/invoices/{treli_id(known.id)}/pay"),
         body,
         label=known.label,
         what=what,
@@ -172,7 +184,7 @@ def _pay_by_hand(city: City) -> list[Work]:
 
 
 def _void(city: City) -> list[Work]:
-    known = some(city, "treli")
+    known = some(city, "treli", "onepay")
     if known is None:
         return []
 
@@ -183,7 +195,7 @@ def _void(city: City) -> list[Work]:
     sent = request(
         city,
         known.account,
-        ("POST", f"/v1/invoices/{known.id}/void"),
+        ("POST", f"/v1/invoices/{treli_id(known.id)}/void"),
         body,
         label=known.label,
         what="voids",
@@ -193,21 +205,25 @@ def _void(city: City) -> list[Work]:
 
 
 def _look(city: City) -> list[Work]:
-    """Read an invoice in the dialect of its maker: the newest link is found out, and that it can be read."""
+    """Read an invoice in either dialect: the newest link is found out, and that it can be read."""
     known = some(city, "onepay", "treli")
     if known is None:
         return []
-    dialect = "treli" if known.dialect == "treli" else "onepay"
+    dialect = city.chance.choice(("onepay", "treli"))
 
     def read(answer: Answer) -> None:
         made = answer.json
-        link = made["checkout_url"].removeprefix(PUBLIC_URL) if dialect == "treli" else link_of(made["payment"])
+        if dialect == "treli":
+            link = made["checkout_url"].removeprefix(PUBLIC_URL)
+        else:
+            link = made["payment"] and link_of(made["payment"])
         if link and link not in known.links:
             known.links.append(link)
 
     async def go() -> None:
         key = known.account.basic if dialect == "treli" else known.account.bearer
-        answer = await city.machine.ask("GET", f"/v1/invoices/{known.id}", key)
+        id_ = treli_id(known.id) if dialect == "treli" else core_id(known.id)
+        answer = await city.machine.ask("GET", f"/v1/invoices/{id_}", key)
         if answer.is_away:
             return
         if answer.status != 200:
@@ -229,12 +245,13 @@ def _find_receipts(city: City) -> list[Work]:
         if answer.status != 200:
             city.wrong("", f"reading receipts was answered {answer.status}")
             return
-        by_id = {collecting.core_id(it.id): it for it in city.known if it.dialect in {"treli", "open", "alone"}}
+        by_id = {core_id(it.id): it for it in city.known if it.dialect != "request"}
         for row in answer.json["data"]:
             if row["kind"] == "gateway":
                 city.refundable.append((account, row["id"], row["amount_minor"]))
             known = by_id.get(row["invoice_id"]) or by_id.get(row["collection_id"])
-            if row["kind"] == "outside" and known is not None:
+            # What an invoice was settled with elsewhere came through no request, and stays.
+            if row["kind"] == "outside" and row["collection_id"] is not None and known is not None:
                 city.undoable.append((known, row["id"]))
         del city.refundable[:-20], city.undoable[:-20]
 
@@ -319,7 +336,7 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (_create_request, 4),
     (giving.ask, 3),
     (uploading.upload, 8),
-    (_change, 6),
+    (_change, 8),
     (_withdraw, 3),
     (_cancel, 2),
     (_pay_by_hand, 5),

@@ -5,7 +5,7 @@ from typing import Any
 
 from recaudo.simulation.asking import MINOR, minor, pesos, request, text_of, with_twins
 from recaudo.simulation.bill import Bill, Line
-from recaudo.simulation.city import Account, City, Known, KnownCollection, Reader
+from recaudo.simulation.city import Account, Altered, City, Known, KnownCollection, Reader
 from recaudo.simulation.machine import PUBLIC_URL, Answer, Work
 from recaudo.simulation.model import Invoice
 
@@ -24,8 +24,7 @@ def upload(city: City) -> list[Work]:
         "customer": city.chance.choices(account.customers, (4, 1))[0],
     }
     amounts = _split(city, bill.asked, parts)
-    # Notes and discounts change what others are over; of these, only what is asked for.
-    is_revised = city.chance.random() < 0.3
+    altered = city.chance.choices([*Altered], (5, 3, 3))[0]
     if parts > 1:
         settings = [{"amount": text_of(amount), "days_until_due": 30 * i} for i, amount in enumerate(amounts)]
         body["installments"] = {"number_of_installments": parts, "installments_settings": settings}
@@ -42,10 +41,10 @@ def upload(city: City) -> list[Work]:
         )
         city.paper.add(paper)
         link = made["checkout_url"].removeprefix(PUBLIC_URL)
-        known = Known(label, account, "treli", made["id"], [link], bill.asked, made["customer"], is_revised)
+        known = Known(label, account, "treli", made["id"], [link], bill.asked, made["customer"], altered)
         city.known.append(known)
         city.collections += [KnownCollection(known, id_) for id_ in made["collections"]]
-        if is_revised:
+        if altered is Altered.TOTALS:
             for id_, amount in zip(made["collections"], amounts, strict=True):
                 city.paper.ask(id_, amount)
         city.story.counts["invoices with taxes"] += bill.total > sum(line.subtotal for line in bill.lines)
