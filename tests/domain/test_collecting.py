@@ -115,6 +115,47 @@ def test_an_invoice_is_uncollectible_with_the_last_that_asked_whatever_became_of
     assert life.now_is(first).state is CollectionState.PAID
 
 
+@pytest.mark.parametrize(
+    "settle",
+    [
+        lambda life: life.keep(closing.settle_outside(life.case(), life.moment, reason="PAID_FROM_PROVIDER")),
+        lambda life: life.replace(amount_minor=30),
+        lambda life: life.withdraw(),
+    ],
+    ids=["settled elsewhere", "changed to what was received", "withdrawn"],
+)
+def test_nobody_can_pay_what_was_given_up_of_an_invoice_that_is_settled(settle: Callable[[Life], object]) -> None:
+    """Seed 205: cash for it became credit of somebody who owed nothing."""
+    life, (first, second, third) = in_three()
+    register(life, (first, 30))
+    life.keep(collecting.give_up(life.case(), second.id, life.moment))
+    settle(life)
+    assert life.invoice.state in {InvoiceState.PAID, InvoiceState.VOID}
+    assert life.now_is(second).state is life.now_is(third).state is CollectionState.CANCELLED
+    case, share = life.case(about=second.id), Share(second.id, 10)
+    assert refusal_of(lambda: collecting.register(case, [share], outside, life.moment)) is not None
+
+
+def test_a_new_amount_asks_for_what_was_given_up_too() -> None:
+    life, (first, second, third) = in_three()
+    register(life, (first, 30))
+    life.keep(collecting.give_up(life.case(), second.id, life.moment))
+    life.replace(amount_minor=90)
+    assert [c.amount_minor for c in life.live] == [60]
+    assert life.now_is(second).state is life.now_is(third).state is CollectionState.CANCELLED
+
+
+def test_an_invoice_of_which_nothing_given_up_is_left_is_open_again() -> None:
+    life, (first, second, third) = in_three()
+    register(life, (first, 30))
+    life.keep(closing.cancel_collection(life.case(), third.id, life.moment))
+    life.keep(collecting.give_up(life.case(), second.id, life.moment))
+    assert life.invoice.state is InvoiceState.UNCOLLECTIBLE
+    change = life.keep(collecting.void_collection(life.case(), second.id, life.moment, reason="Error"))
+    assert (life.invoice.state, life.invoice.balance_minor) == (InvoiceState.OPEN, 40)
+    assert "invoice.reopened" in {event.type for event in change.events}
+
+
 def test_any_sum_decides_an_open_amount_but_none_at_all_does_not() -> None:
     life = a_request(None)
     collection = life.current

@@ -253,13 +253,18 @@ class Draft:
     def _give_up_with_the_last(self) -> None:
         """An invoice is uncollectible when some of it was given up and nothing else is asked for (Treli spec 10.6).
 
-        Whichever came last: that the one was given up, or that the others were paid, voided or ran out.
+        Whichever came last: that the one was given up, or that the others were paid, voided or ran out. When nothing
+        is left of what was given up, and something is owed that nobody asks for, it is open again.
         """
-        if self._before is None or self.invoice.state is not InvoiceState.OPEN:
+        if self._before is None or self.invoice.state not in _ASKS:
             return
         states = {collection.state for collection in self._collections.values()}
-        if CollectionState.UNCOLLECTIBLE in states and CollectionState.PENDING not in states:
+        is_given_up = CollectionState.UNCOLLECTIBLE in states and CollectionState.PENDING not in states
+        if is_given_up and self.invoice.state is InvoiceState.OPEN:
             self.set_invoice(state=InvoiceState.UNCOLLECTIBLE)
+        elif not is_given_up and self.invoice.state is InvoiceState.UNCOLLECTIBLE:
+            self.set_invoice(state=InvoiceState.OPEN)
+            self.event("invoice.reopened", collection_id=self.invoice.collection_id)
 
     def _point_to_the_next(self) -> None:
         """An invoice shows the live collection that is due first; when none is live, the last of those that stand."""
@@ -283,6 +288,8 @@ def check(change: Change) -> None:
     if invoice.state is InvoiceState.PAID and not was_paid:
         went_back = -sum(r.amount_minor for r in change.receipts if r.kind is ReceiptKind.REFUND)
         assert invoice.received_minor + went_back >= (invoice.amount_minor or 0), "paid means received in full"
+    if invoice.state not in _ASKS:
+        assert not change.after.given_up, "what is settled was not given up: nobody may pay it again"
     live = [c for c in change.after.collections if c.state is CollectionState.PENDING]
     if invoice.kind is InvoiceKind.INVOICE and live:
         assert invoice.state in _ASKS, "a settled invoice asks for nothing"

@@ -5,7 +5,7 @@ from uuid import UUID
 from recaudo.domain.changes import Books, Change, Draft, Moment
 from recaudo.domain.model import Case, Invoice, InvoiceKind, Receipt, ReceiptKind
 from recaudo.domain.receiving import receipt_number, settle_if_covered
-from recaudo.domain.replacing import cancel_live
+from recaudo.domain.replacing import cancel_asked
 from recaudo.domain.states import (
     CollectionCommand,
     CollectionState,
@@ -23,11 +23,7 @@ def withdraw(case: Case, moment: Moment, *, reason: str) -> Change:
     _refuse_again(case)
     allow_invoice(case.invoice.state, InvoiceCommand.WITHDRAW)
     draft = Draft.of(case, moment)
-    cancel_live(draft, case)
-    for collection in case.collections:
-        if collection.state is CollectionState.UNCOLLECTIBLE:
-            draft.set_collection(collection.id, state=CollectionState.VOID, closed_at=moment.now)
-            draft.event("collection.cancelled", collection_id=collection.id)
+    cancel_asked(draft, case)
     received_minor = case.invoice.received_minor
     draft.set_invoice(
         state=InvoiceState.VOID, closed_reason=reason, closed_at=moment.now, received_minor=0, origin_bound=None
@@ -51,7 +47,7 @@ def settle_outside(case: Case, moment: Moment, *, reason: str) -> Change:
     _refuse_again(case)
     allow_invoice(case.invoice.state, InvoiceCommand.SETTLE_OUTSIDE)
     draft = Draft.of(case, moment)
-    cancel_live(draft, case)
+    cancel_asked(draft, case)
     balance_minor = case.invoice.balance_minor
     receipt_id = moment.new_id()
     draft.add_receipt(

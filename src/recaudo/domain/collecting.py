@@ -14,7 +14,7 @@ from recaudo.domain.allocating import Debt
 from recaudo.domain.billing import Bill, Terms
 from recaudo.domain.changes import Books, Change, Draft, Moment
 from recaudo.domain.closing import credit, withdraw
-from recaudo.domain.model import Case, Collection, Invoice, InvoiceKind, by_due_day
+from recaudo.domain.model import Case, Collection, Invoice, InvoiceKind
 from recaudo.domain.opening import Asking, open_another
 from recaudo.domain.receiving import Arrival, close_as_covered, receive, settle_if_covered
 from recaudo.domain.states import (
@@ -39,8 +39,7 @@ class Share(msgspec.Struct, frozen=True):
 
 def debts_of(case: Case) -> list[Debt]:
     """What an invoice asks for, oldest due first, and after that what was given up."""
-    given_up = sorted((c for c in case.collections if c.state is CollectionState.UNCOLLECTIBLE), key=by_due_day)
-    return [Debt(c.id, c.due_on, c.due_minor) for c in (*case.live, *given_up)]
+    return [Debt(c.id, c.due_on, c.due_minor) for c in (*case.live, *case.given_up)]
 
 
 def register(

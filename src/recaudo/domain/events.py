@@ -8,7 +8,7 @@ EVENT_TYPES: Mapping[str, str] = {
     "invoice.part_received": "money arrived and a balance remains",
     "invoice.paid": "it was settled in full",
     "invoice.withdrawn": "it was withdrawn by the merchant, or credit notes left nothing of it",
-    "invoice.reopened": "money went back or a credit note was voided, and it is owed and asked for again",
+    "invoice.reopened": "money went back, a credit note was voided or nothing given up is left, and it is owed again",
     "invoice.credited": "a credit note lowered it by `lowered_minor`",
     "invoice.credit_voided": "a credit note was voided: `lowered_minor` counts again",
     "request.created": "a request to pay without an invoice was opened",

@@ -359,6 +359,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         """The collections that ask for money now, first due first."""
         return tuple(sorted((c for c in self.collections if c.state is CollectionState.PENDING), key=by_due_day))
 
+    @property
+    def given_up(self) -> tuple[Collection, ...]:
+        """Those that the merchant gave up, first due first. What is paid on them all the same is taken."""
+        return tuple(sorted((c for c in self.collections if c.state is CollectionState.UNCOLLECTIBLE), key=by_due_day))
+
 
 def by_due_day(collection: Collection) -> tuple[date, int, UUID]:
     """Oldest due first, then as they were made."""

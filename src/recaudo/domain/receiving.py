@@ -171,8 +171,7 @@ def _start_part_window(draft: Draft, was: Collection) -> None:
 def _lower_other_collections(draft: Draft, *, received_on: UUID) -> None:
     """Together the collections never ask for more than is owed: lower the others, first due first, given-up last."""
     case = draft.case
-    given_up = sorted((c for c in case.collections if c.state is CollectionState.UNCOLLECTIBLE), key=lambda c: c.id)
-    asked = [*case.live, *given_up]
+    asked = [*case.live, *case.given_up]
     surplus_minor = sum(c.due_minor for c in asked) - draft.invoice.balance_minor
     for collection in asked:
         if surplus_minor <= 0:

@@ -41,7 +41,7 @@ def replace(case: Case, fields: Mapping[str, Any], moment: Moment) -> Change:
 
 
 def _open_next_generation(draft: Draft, case: Case) -> None:
-    cancel_live(draft, case)
+    cancel_asked(draft, case)
     collection_id = draft.moment.new_id()
     draft.set_invoice(collection_id=collection_id, generation=case.invoice.generation + 1)
     invoice = draft.invoice
@@ -51,7 +51,7 @@ def _open_next_generation(draft: Draft, case: Case) -> None:
 
 
 def _close_without_successor(draft: Draft, case: Case) -> None:
-    for collection in case.live:
+    for collection in (*case.live, *case.given_up):
         close_as_covered(draft, collection.id)
     draft.event("invoice.updated")
     settle_if_covered(draft)
@@ -65,8 +65,11 @@ def _book_difference(draft: Draft, difference_minor: int) -> None:
         draft.transfer(Books.BILLED, Books.RECEIVABLE, -difference_minor)
 
 
-def cancel_live(draft: Draft, case: Case) -> None:
-    """Cancel every live collection; each tells so."""
-    for collection in case.live:
+def cancel_asked(draft: Draft, case: Case) -> None:
+    """Cancel every collection that asks for something, or did until it was given up; each tells so.
+
+    Money can be registered on one that was given up, so none may be left when something else asks for its sum.
+    """
+    for collection in (*case.live, *case.given_up):
         draft.set_collection(collection.id, state=CollectionState.CANCELLED, closed_at=draft.moment.now)
         draft.event("collection.cancelled", collection_id=collection.id)
